@@ -1,0 +1,195 @@
+//! Where in a shard: sequence numbers, positions inside aggregates, checkpoints; and their one total order.
+//!
+//! Decides only order and text form. Sequence numbers have up to 129 digits (today 56), so neither `u64` nor
+//! `u128` holds them: they are compared by length and then digit by digit.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The service's number of one Kinesis record: a decimal without leading zeros, increasing within a shard.
+///
+/// Cheap to clone. Source of the form: the `SequenceNumber` pattern `0|([1-9]\d{0,128})` of the Kinesis API.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SequenceNumber(Arc<str>);
+
+/// A text that is not a sequence number.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a sequence number: 1 to 129 decimal digits without leading zeros")]
+pub struct SequenceNumberError {
+    /// What was given, cut to 140 characters.
+    text: String,
+}
+
+impl SequenceNumber {
+    /// Parses the service's decimal text.
+    ///
+    /// # Errors
+    /// When the text is not `0` or 1 to 129 digits without a leading zero.
+    pub fn parse(text: &str) -> Result<Self, SequenceNumberError> {
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        let canonical = text == "0" || !text.starts_with('0');
+        if digits && canonical && (1..=MAX_DIGITS).contains(&text.len()) {
+            Ok(Self(Arc::from(text)))
+        } else {
+            Err(SequenceNumberError { text: text.chars().take(140).collect() })
+        }
+    }
+
+    /// The decimal text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Ord for SequenceNumber {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.len().cmp(&other.0.len()).then_with(|| self.0.as_ref().cmp(other.0.as_ref()))
+    }
+}
+
+impl PartialOrd for SequenceNumber {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for SequenceNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for SequenceNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for SequenceNumber {
+    type Err = SequenceNumberError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+/// The place of one user record: its Kinesis record, and its index inside that record's aggregate
+/// (KCL: extended sequence number). A record that was not aggregated has sub-sequence number 0.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    sequence_number: SequenceNumber,
+    sub_sequence_number: u64,
+}
+
+impl Position {
+    /// The place of the user record `sub_sequence_number` inside the Kinesis record `sequence_number`.
+    #[must_use]
+    pub fn new(sequence_number: SequenceNumber, sub_sequence_number: u64) -> Self {
+        Self { sequence_number, sub_sequence_number }
+    }
+
+    /// The Kinesis record.
+    #[must_use]
+    pub fn sequence_number(&self) -> &SequenceNumber {
+        &self.sequence_number
+    }
+
+    /// The index inside the aggregate, from 0.
+    #[must_use]
+    pub fn sub_sequence_number(&self) -> u64 {
+        self.sub_sequence_number
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.sequence_number, self.sub_sequence_number)
+    }
+}
+
+/// What a lease remembers of its shard: everything up to here is done.
+///
+/// The variants are in KCL's total order: `AT_TIMESTAMP` < `TRIM_HORIZON` < `LATEST` < every position <
+/// `SHARD_END`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Checkpoint {
+    /// Nothing done; start at the configured timestamp.
+    AtTimestamp,
+    /// Nothing done; start at the oldest record kept.
+    TrimHorizon,
+    /// Nothing done; start at the tip.
+    Latest,
+    /// This record and all before it are done.
+    At(Position),
+    /// The shard is closed and all its records are done.
+    ShardEnd,
+}
+
+/// A stored checkpoint that means nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("checkpoint is neither a sentinel nor a sequence number")]
+pub struct CheckpointError {
+    #[from]
+    source: SequenceNumberError,
+}
+
+impl Checkpoint {
+    /// Reads the two stored attributes `checkpoint` and `checkpointSubSequenceNumber`.
+    ///
+    /// # Errors
+    /// When the text is neither one of the four sentinels nor a sequence number.
+    pub fn parse(text: &str, sub_sequence_number: u64) -> Result<Self, CheckpointError> {
+        Ok(match text {
+            "AT_TIMESTAMP" => Self::AtTimestamp,
+            "TRIM_HORIZON" => Self::TrimHorizon,
+            "LATEST" => Self::Latest,
+            "SHARD_END" => Self::ShardEnd,
+            number => Self::At(Position::new(SequenceNumber::parse(number)?, sub_sequence_number)),
+        })
+    }
+
+    /// The stored text: a sentinel, or the sequence number.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::AtTimestamp => "AT_TIMESTAMP",
+            Self::TrimHorizon => "TRIM_HORIZON",
+            Self::Latest => "LATEST",
+            Self::ShardEnd => "SHARD_END",
+            Self::At(position) => position.sequence_number().as_str(),
+        }
+    }
+
+    /// The stored sub-sequence number: 0 for sentinels.
+    #[must_use]
+    pub fn sub_sequence_number(&self) -> u64 {
+        match self {
+            Self::At(position) => position.sub_sequence_number(),
+            _ => 0,
+        }
+    }
+
+    /// The position, when it is one.
+    #[must_use]
+    pub fn position(&self) -> Option<&Position> {
+        match self {
+            Self::At(position) => Some(position),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(position) => position.fmt(f),
+            sentinel => f.write_str(sentinel.as_str()),
+        }
+    }
+}
+
+/// Source: the `SequenceNumber` pattern of the Kinesis API.
+const MAX_DIGITS: usize = 129;

@@ -1,0 +1,117 @@
+//! Where leases live. One trait, its conditions stated as outcomes; a lost condition is an answer, not an error.
+
+use std::fmt;
+
+use futures::future::BoxFuture;
+
+use crate::error::StoreError;
+use crate::lease::{Lease, LeaseKey, PendingCheckpoint, WorkerId};
+use crate::position::Checkpoint;
+use kinesis_aggregation::ShardId;
+
+/// The table of leases (KCL: `LeaseRefresher`). Conditions are those of KCL's rows, so that Java workers and
+/// ours may share one table.
+///
+/// # Cancel safety
+/// A dropped call may or may not have been applied. Every write is conditional, so that repeating it is safe.
+pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
+    /// Creates what is missing and waits until it can be used.
+    fn prepare(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Every lease of the table; rows that cannot be read are reported, not fatal.
+    fn list(&self) -> BoxFuture<'_, Result<Listing, StoreError>>;
+
+    /// One lease, read consistently. A row that is there and cannot be read is [`StoreError::Row`].
+    fn get<'a>(&'a self, key: &'a LeaseKey) -> BoxFuture<'a, Result<Option<Lease>, StoreError>>;
+
+    /// Writes a new lease unless the key is there already. `true`: written.
+    fn create<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Heartbeat of a held lease: counter + 1 if the counter is still ours and no hand-over was asked for.
+    ///
+    /// `held` is the lease as its holder knows it. Once the holder knows of the hand-over
+    /// (`held.checkpoint_owner` is set) only the counter is compared. A reply that was lost is recovered by
+    /// reading the row.
+    fn renew<'a>(&'a self, held: &'a Lease) -> BoxFuture<'a, Result<Renewal, StoreError>>;
+
+    /// Takes a lease whose counter is still the one observed; clears a pending hand-over. `None`: lost the race.
+    fn take<'a>(
+        &'a self,
+        observed: &'a Lease,
+        me: &'a WorkerId,
+    ) -> BoxFuture<'a, Result<Option<Lease>, StoreError>>;
+
+    /// Asks the owner to hand the lease to `next` (KCL: graceful handoff): sets owner = next and
+    /// checkpoint owner = old owner, counter untouched, if the owner is as observed and no hand-over is pending.
+    /// `true`: written.
+    fn request_hand_over<'a>(
+        &'a self,
+        observed: &'a Lease,
+        next: &'a WorkerId,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Ends a hand-over: clears the checkpoint owner, counter + 1, if both owners are as observed
+    /// (KCL: assign). `true`: written.
+    fn complete_hand_over<'a>(&'a self, held: &'a Lease) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Gives the lease up: removes the owner, counter + 1, if both owners are as held (KCL: evict).
+    /// With a hand-over pending it completes the hand-over instead. `true`: written.
+    fn release<'a>(&'a self, held: &'a Lease) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Moves the checkpoint if the counter is still ours; counts as a heartbeat. A lost reply is recovered.
+    fn checkpoint<'a>(
+        &'a self,
+        held: &'a Lease,
+        update: &'a CheckpointUpdate,
+    ) -> BoxFuture<'a, Result<Renewal, StoreError>>;
+
+    /// Records the children of a shard; neither counter nor owner is touched.
+    fn set_children<'a>(
+        &'a self,
+        key: &'a LeaseKey,
+        children: &'a [ShardId],
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Removes a row. No condition.
+    fn delete<'a>(&'a self, key: &'a LeaseKey) -> BoxFuture<'a, Result<(), StoreError>>;
+}
+
+/// What [`LeaseStore::list`] found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Listing {
+    /// The rows that are leases.
+    pub leases: Vec<Lease>,
+    /// Rows that look like leases and cannot be read.
+    pub skipped: Vec<SkippedRow>,
+}
+
+/// A row of the lease table that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkippedRow {
+    /// Its key, when it has one.
+    pub key: Option<LeaseKey>,
+    /// The attribute at fault.
+    pub attribute: &'static str,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// The answer to a heartbeat or a checkpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Renewal {
+    /// Still ours: the lease as it now is (new counter, new checkpoint).
+    Held(Lease),
+    /// Still ours, nothing written: somebody asks for the shard. The lease as it now is; renew with it.
+    HandOverRequested(Lease),
+    /// Not ours any more. The row as it is, if there is one.
+    Lost(Option<Lease>),
+}
+
+/// A checkpoint to write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckpointUpdate {
+    /// The new checkpoint; unchanged when only a prepared one is written.
+    pub checkpoint: Checkpoint,
+    /// The prepared checkpoint to store; `None` removes one that is there.
+    pub pending: Option<PendingCheckpoint>,
+}
