@@ -1,0 +1,183 @@
+//! Where a record lands: 128-bit hash keys, and the ranges of them which shards own.
+
+use core::fmt;
+use core::str::FromStr;
+
+use md5::{Digest, Md5};
+
+use crate::envelope::DIGEST_LEN;
+
+/// A position in the hash key space, 0 to 2¹²⁸ − 1.
+///
+/// A record's hash key is the explicit one its producer gave, or else the MD5 of its partition key.
+///
+/// ```
+/// use kinesis_aggregation::HashKey;
+///
+/// let key = HashKey::of_partition_key("abcd");
+/// assert_eq!(key.to_string(), "301716283811389038011477436469853762335");
+/// assert_eq!("007".parse::<HashKey>()?, HashKey::new(7));
+/// # Ok::<(), kinesis_aggregation::HashKeyError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HashKey(u128);
+
+impl HashKey {
+    /// The lowest hash key, 0.
+    pub const MIN: Self = Self(0);
+    /// The highest hash key, 2¹²⁸ − 1.
+    pub const MAX: Self = Self(u128::MAX);
+
+    /// The hash key with this value.
+    pub const fn new(value: u128) -> Self {
+        Self(value)
+    }
+
+    /// The value.
+    pub const fn get(self) -> u128 {
+        self.0
+    }
+
+    /// The hash key the service computes for a partition key: the MD5 of its UTF-8 bytes, read as an
+    /// unsigned big-endian number.
+    ///
+    /// Source: AWS API reference, PutRecord, `PartitionKey`.
+    pub fn of_partition_key(partition_key: &str) -> Self {
+        Self(u128::from_be_bytes(md5_of(partition_key.as_bytes())))
+    }
+
+    /// Reads a decimal number, as the service writes hash keys. Leading zeros are accepted and dropped;
+    /// spaces and signs are not.
+    ///
+    /// # Errors
+    ///
+    /// The text is empty, has a character other than `0` to `9`, or stands for more than 2¹²⁸ − 1.
+    pub fn parse_decimal(text: &str) -> Result<Self, HashKeyError> {
+        if text.is_empty() {
+            return Err(HashKeyError::Empty);
+        }
+        let mut value = 0_u128;
+        for byte in text.bytes() {
+            if !byte.is_ascii_digit() {
+                return Err(HashKeyError::NotDecimal);
+            }
+            value = value
+                .checked_mul(10)
+                .and_then(|tens| tens.checked_add(u128::from(byte - b'0')))
+                .ok_or(HashKeyError::TooLarge)?;
+        }
+        Ok(Self(value))
+    }
+}
+
+/// The canonical decimal form: no sign, no leading zeros.
+impl fmt::Display for HashKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for HashKey {
+    type Err = HashKeyError;
+
+    fn from_str(text: &str) -> Result<Self, HashKeyError> {
+        Self::parse_decimal(text)
+    }
+}
+
+impl From<u128> for HashKey {
+    fn from(value: u128) -> Self {
+        Self(value)
+    }
+}
+
+impl From<HashKey> for u128 {
+    fn from(key: HashKey) -> Self {
+        key.0
+    }
+}
+
+/// Why a text is not a hash key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HashKeyError {
+    /// There is no text.
+    #[error("hash key is empty")]
+    Empty,
+    /// Something other than decimal digits is in it.
+    #[error("hash key is not a decimal number without sign")]
+    NotDecimal,
+    /// The number does not fit in 128 bits.
+    #[error("hash key is above 340282366920938463463374607431768211455")]
+    TooLarge,
+}
+
+/// A range of hash keys, both ends included: what one shard owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HashKeyRange {
+    start: HashKey,
+    end: HashKey,
+}
+
+impl HashKeyRange {
+    /// All hash keys: the range of a stream's only shard.
+    pub const FULL: Self = Self {
+        start: HashKey::MIN,
+        end: HashKey::MAX,
+    };
+
+    /// The range from `start` to `end`, both included.
+    ///
+    /// # Errors
+    ///
+    /// `start` is above `end`.
+    pub const fn new(start: HashKey, end: HashKey) -> Result<Self, HashKeyRangeError> {
+        if start.0 > end.0 {
+            return Err(HashKeyRangeError { start, end });
+        }
+        Ok(Self { start, end })
+    }
+
+    /// The lowest hash key in the range.
+    pub const fn start(&self) -> HashKey {
+        self.start
+    }
+
+    /// The highest hash key in the range.
+    pub const fn end(&self) -> HashKey {
+        self.end
+    }
+
+    /// Whether the key lies in the range.
+    pub const fn contains(&self, key: HashKey) -> bool {
+        self.start.0 <= key.0 && key.0 <= self.end.0
+    }
+
+    /// Whether every hash key lies in the range.
+    pub const fn is_full(&self) -> bool {
+        self.start.0 == HashKey::MIN.0 && self.end.0 == HashKey::MAX.0
+    }
+}
+
+/// `start..=end`, in decimal.
+impl fmt::Display for HashKeyRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}..={}", self.start, self.end)
+    }
+}
+
+/// A range whose start is above its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("hash key range starts at {start}, above its end {end}")]
+#[non_exhaustive]
+pub struct HashKeyRangeError {
+    /// The start that was asked for.
+    pub start: HashKey,
+    /// The end that was asked for.
+    pub end: HashKey,
+}
+
+/// The MD5 digest, in its usual byte order.
+pub(crate) fn md5_of(bytes: &[u8]) -> [u8; DIGEST_LEN] {
+    Md5::digest(bytes).into()
+}
