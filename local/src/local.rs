@@ -234,7 +234,7 @@ impl LocalBuilder {
         serve(
             kinesis_listener,
             acceptor,
-            Backend::Service(kinesis::service()),
+            Backend::Service(kinesis::service(&lifetime)),
             &lifetime,
         );
         Ok(Local {
