@@ -40,8 +40,9 @@ pub enum OutOfRange {
 /// Data is not copied: the sub-records share the memory of `data` and keep it alive. An aggregate is
 /// unpacked once; a sub-record that looks like an aggregate is user data.
 ///
-/// The memory needed beyond `data` is linear in its length: about 16 bytes for each byte of an
-/// aggregate made up of nothing but empty records, and a few percent for ordinary ones.
+/// The memory needed beyond `data` is linear in what is there, and no number in the input can ask for more:
+/// under 100 bytes for each sub-record, and for each key once its text and under 100 bytes. At worst, in an
+/// aggregate made of nothing but empty records, that is about 16 times its length.
 pub fn deaggregate(data: Bytes, range: &HashKeyRange, policy: OutOfRange) -> Deaggregated {
     let checked = (policy != OutOfRange::Deliver).then_some(range);
     let decoded =

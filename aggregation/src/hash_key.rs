@@ -181,3 +181,85 @@ pub struct HashKeyRangeError {
 pub(crate) fn md5_of(bytes: &[u8]) -> [u8; DIGEST_LEN] {
     Md5::digest(bytes).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn decimal_forms() {
+        let max = "340282366920938463463374607431768211455";
+        for (text, value) in [
+            ("0", 0),
+            ("00", 0),
+            ("1", 1),
+            ("0123", 123),
+            ("18446744073709551616", 1 << 64),
+            (max, u128::MAX),
+            (&format!("{}{max}", "0".repeat(100)), u128::MAX),
+        ] {
+            assert_eq!(HashKey::parse_decimal(text), Ok(HashKey::new(value)), "{text}");
+        }
+        for (text, error) in [
+            ("", HashKeyError::Empty),
+            (" 1", HashKeyError::NotDecimal),
+            ("1 ", HashKeyError::NotDecimal),
+            ("+1", HashKeyError::NotDecimal),
+            ("-0", HashKeyError::NotDecimal),
+            ("1_000", HashKeyError::NotDecimal),
+            ("0x1f", HashKeyError::NotDecimal),
+            ("٣", HashKeyError::NotDecimal),
+            ("340282366920938463463374607431768211456", HashKeyError::TooLarge),
+            ("999999999999999999999999999999999999999", HashKeyError::TooLarge),
+            ("1000000000000000000000000000000000000000", HashKeyError::TooLarge),
+        ] {
+            assert_eq!(HashKey::parse_decimal(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn order_is_by_number() {
+        assert!(HashKey::new(9) < HashKey::new(10));
+        assert!(HashKey::MIN < HashKey::MAX);
+    }
+
+    #[test]
+    fn ranges_hold_both_ends() {
+        let key = HashKey::new;
+        let range = HashKeyRange::new(key(10), key(20)).unwrap();
+        for (at, inside) in [
+            (0, false),
+            (9, false),
+            (10, true),
+            (15, true),
+            (20, true),
+            (21, false),
+        ] {
+            assert_eq!(range.contains(key(at)), inside, "{at}");
+        }
+        assert!(HashKeyRange::new(key(3), key(3)).unwrap().contains(key(3)));
+        let error = HashKeyRange::new(key(4), key(3)).unwrap_err();
+        assert_eq!(error.to_string(), "hash key range starts at 4, above its end 3");
+        assert!(HashKeyRange::FULL.contains(HashKey::MIN) && HashKeyRange::FULL.contains(HashKey::MAX));
+        assert!(HashKeyRange::FULL.is_full() && !range.is_full());
+        assert_eq!(range.to_string(), "10..=20");
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_back(value: u128, zeros in 0_usize..5) {
+            let key = HashKey::new(value);
+            prop_assert_eq!(key.to_string(), value.to_string());
+            prop_assert_eq!(format!("{}{key}", "0".repeat(zeros)).parse(), Ok(key));
+        }
+
+        #[test]
+        fn any_text_is_read_as_the_number_it_is(text in "[0-9+ -]{0,42}") {
+            let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let expected = if plain { text.parse::<u128>().ok() } else { None };
+            prop_assert_eq!(text.parse::<HashKey>().ok().map(u128::from), expected);
+        }
+    }
+}

@@ -63,6 +63,9 @@ mod proto;
 mod shard_id;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use aggregate::{AggregateBuilder, Full, SealedAggregate};
 pub use deaggregate::{
     Deaggregated, DroppedAggregate, HandedBackAggregate, MalformedReason, OutOfRange, RawReason, SubRecord,

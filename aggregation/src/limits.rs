@@ -90,3 +90,45 @@ pub enum AggregateLimitsError {
     #[error("aggregate limit of 0 records would let nothing through")]
     MaxRecords,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_those_of_the_kpl() {
+        let limits = AggregateLimits::default();
+        assert_eq!(
+            (limits.max_bytes(), limits.max_records()),
+            (51_200, 4_294_967_295)
+        );
+    }
+
+    #[test]
+    fn values_outside_the_range_are_refused() {
+        for max_bytes in [64, 10_485_760] {
+            assert_eq!(
+                AggregateLimits::DEFAULT
+                    .with_max_bytes(max_bytes)
+                    .unwrap()
+                    .max_bytes(),
+                max_bytes
+            );
+        }
+        for max_bytes in [0, 63, 10_485_761, usize::MAX] {
+            let error = AggregateLimits::DEFAULT.with_max_bytes(max_bytes).unwrap_err();
+            assert_eq!(error, AggregateLimitsError::MaxBytes { max_bytes });
+        }
+        assert_eq!(
+            AggregateLimits::DEFAULT.with_max_records(0),
+            Err(AggregateLimitsError::MaxRecords)
+        );
+        assert_eq!(
+            AggregateLimits::DEFAULT
+                .with_max_records(1)
+                .unwrap()
+                .max_records(),
+            1
+        );
+    }
+}

@@ -135,3 +135,79 @@ fn number_in(text: &str) -> Option<u64> {
         .all(|byte| byte.is_ascii_digit())
         .then(|| digits.parse().ok())?
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(text: &str) -> ShardId {
+        ShardId::new(text).unwrap()
+    }
+
+    #[test]
+    fn what_is_a_shard_id() {
+        for text in ["shardId-000000000000", "a", "A_b.c-9", &"x".repeat(128)] {
+            assert_eq!(id(text).as_str(), text);
+            assert_eq!(text.parse::<ShardId>().unwrap().to_string(), text);
+        }
+        for (text, error) in [
+            ("", ShardIdError::Empty),
+            ("shard 1", ShardIdError::Character { found: ' ' }),
+            ("shardId-é", ShardIdError::Character { found: 'é' }),
+            ("shardId-1\n", ShardIdError::Character { found: '\n' }),
+            (&"x".repeat(129), ShardIdError::TooLong { len: 129 }),
+        ] {
+            assert_eq!(ShardId::new(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers() {
+        for (text, number) in [
+            ("shardId-000000000042", Some(42)),
+            ("shardId-7", Some(7)),
+            ("shardId-18446744073709551615", Some(u64::MAX)),
+            ("shardId-18446744073709551616", None),
+            ("shardId-", None),
+            ("shardId--1", None),
+            ("shardId-7b", None),
+            ("shardid-7", None),
+            ("000000000042", None),
+        ] {
+            assert_eq!(id(text).number(), number, "{text}");
+        }
+        assert_eq!(ShardId::from_number(42), id("shardId-000000000042"));
+        assert_eq!(ShardId::from_number(u64::MAX), id("shardId-18446744073709551615"));
+    }
+
+    #[test]
+    fn children_come_after_parents_whatever_the_width() {
+        let sorted = [
+            "shardId-9",
+            "shardId-000000000010",
+            "shardId-10",
+            "shardId-11",
+            "a",
+            "shardId-1x",
+        ]
+        .map(id);
+        let mut ids = sorted.clone();
+        ids.reverse();
+        ids.sort();
+        assert_eq!(ids, sorted);
+    }
+
+    proptest! {
+        #[test]
+        fn order_is_total_and_agrees_with_equality(
+            ids in prop::collection::vec("shardId-(0{0,2}[0-9]{1,2}|[0-9x]{1,3})", 3),
+        ) {
+            let [a, b, c] = [&ids[0], &ids[1], &ids[2]].map(|text| id(text));
+            prop_assert_eq!(a.cmp(&b), b.cmp(&a).reverse());
+            prop_assert_eq!(a == b, a.cmp(&b) == Ordering::Equal);
+            prop_assert!(!(a <= b && b <= c) || a <= c);
+        }
+    }
+}

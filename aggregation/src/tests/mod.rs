@@ -1,0 +1,9 @@
+//! Encoder and decoder, each against the other, against prost's reading of the schema, and against naive
+//! models.
+
+mod arbitrary_bytes;
+mod decoder;
+mod encoder;
+mod hash_ranges;
+mod model;
+mod packing;
