@@ -1,0 +1,17 @@
+//! Where the service is called: one task for each stream feeds a [`Pipeline`] and does what it says.
+//!
+//! ```text
+//!  commands ──┐                              ┌─► Send, ListShards ─► JoinSet of calls ─┐
+//!  replies  ──┼─► one of them ─► Pipeline ───┤                                         │
+//!  timer    ──┤       (feed)      (drain)    └─► Complete, Flushed ─► tickets, flushes │
+//!  closing  ──┘                                                                        │
+//!      ▲                                                                               │
+//!      └───────────────────────────────────────────────────────────────────────────────┘
+//! ```
+
+pub(crate) mod sdk;
+pub(crate) mod streams;
+mod task;
+pub(crate) mod transport;
+
+pub(crate) use task::{Command, StreamTask};

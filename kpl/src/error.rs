@@ -1,0 +1,408 @@
+//! One error type for each surface of the producer.
+
+use std::time::Duration;
+
+use kinesis_aggregation::AggregateLimitsError;
+
+use crate::failure::{Failure, FailureKind};
+use crate::outcome::{Attempt, History};
+use crate::record::Record;
+use crate::stream::StreamName;
+
+/// Why there can be no such producer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A duration is out of its range.
+    #[error("{setting} is {value:?}, allowed are {min:?} to {max:?}")]
+    Duration {
+        /// The builder's method.
+        setting: &'static str,
+        /// What was asked for.
+        value: Duration,
+        /// The least allowed.
+        min: Duration,
+        /// The most allowed.
+        max: Duration,
+    },
+    /// A number is out of its range.
+    #[error("{setting} is {value}, allowed are {min} to {max}")]
+    Number {
+        /// The builder's method.
+        setting: &'static str,
+        /// What was asked for.
+        value: usize,
+        /// The least allowed.
+        min: usize,
+        /// The most allowed.
+        max: usize,
+    },
+    /// The limits of aggregates are out of their ranges.
+    #[error("aggregation limits are out of range")]
+    Aggregate(#[from] AggregateLimitsError),
+    /// Records would expire before they are sent.
+    #[error("record_ttl of {ttl:?} is within the linger of {linger:?}; records would expire unsent")]
+    TtlWithinLinger {
+        /// The time to live.
+        ttl: Duration,
+        /// The linger.
+        linger: Duration,
+    },
+    /// No request could hold a full aggregate.
+    #[error("aggregation_max_size of {aggregate} bytes exceeds collection_max_size of {collection} bytes")]
+    AggregateExceedsCollection {
+        /// Most bytes of an aggregate.
+        aggregate: usize,
+        /// Most bytes of a request.
+        collection: usize,
+    },
+    /// The SDK configuration names no Region.
+    #[error("no AWS Region is configured; set AWS_REGION, a profile's region, or one in code")]
+    MissingRegion,
+    /// The SDK configuration names no behaviour version, without which the SDK refuses to work.
+    #[error("the SDK configuration has no behavior version; load it with aws-config or set one")]
+    MissingBehaviorVersion,
+    /// The producer was created outside of a tokio runtime, where its tasks cannot run.
+    #[error("a producer must be created inside a tokio runtime")]
+    NoRuntime,
+}
+
+/// Why a record was not taken. It was not sent and never will be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PutError {
+    /// The record is larger than the service or the configuration allows.
+    #[error("record of {size} bytes (data and partition key) exceeds the limit of {limit} bytes")]
+    RecordTooLarge {
+        /// Bytes of data and key.
+        size: usize,
+        /// The limit in force.
+        limit: usize,
+    },
+    /// The record alone is more than the whole budget of bytes in flight: waiting for room would never end.
+    #[error("record needs {cost} bytes of the budget of {budget} bytes in flight")]
+    ExceedsBudget {
+        /// What the record would count.
+        cost: usize,
+        /// The whole budget.
+        budget: usize,
+    },
+    /// The producer is closed, or its task for the stream has ended.
+    #[error("producer is closed")]
+    Closed,
+}
+
+impl PutError {
+    /// Whether the same record could be taken later. None of these heals by waiting.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        false
+    }
+}
+
+/// Why a record was not taken at once; it is handed back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TryPutError {
+    /// There is no room now; there will be when records in flight have their outcome.
+    #[error("no room for the record now")]
+    Full {
+        /// The record.
+        record: Record,
+    },
+    /// The record cannot be taken at all.
+    #[error("record refused")]
+    Refused {
+        /// The record.
+        record: Record,
+        /// Why.
+        source: PutError,
+    },
+}
+
+impl TryPutError {
+    /// Whether the same record could be taken later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
+
+    /// The record.
+    #[must_use]
+    pub fn into_record(self) -> Record {
+        match self {
+            Self::Full { record } | Self::Refused { record, .. } => record,
+        }
+    }
+}
+
+/// Why a record which had been taken was not delivered.
+///
+/// Tells the stream, the attempts, and hands the record back. A record that failed may still have been stored: see
+/// [`may_have_been_stored`](Self::may_have_been_stored).
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("record for stream {} was not delivered: {}", inner.stream, inner.kind)]
+pub struct DeliveryError {
+    inner: Box<Inner>,
+}
+
+#[derive(Debug, Clone)]
+struct Inner {
+    stream: StreamName,
+    kind: DeliveryErrorKind,
+    history: History,
+    record: Option<Record>,
+}
+
+impl DeliveryError {
+    pub(crate) fn new(
+        stream: StreamName,
+        kind: DeliveryErrorKind,
+        history: History,
+        record: Option<Record>,
+    ) -> Self {
+        Self {
+            inner: Box::new(Inner {
+                stream,
+                kind,
+                history,
+                record,
+            }),
+        }
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> &DeliveryErrorKind {
+        &self.inner.kind
+    }
+
+    /// The stream the record was put to.
+    #[must_use]
+    pub fn stream(&self) -> &StreamName {
+        &self.inner.stream
+    }
+
+    /// The last failure of the service or of the way to it, when there was one.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        self.inner.kind.failure()
+    }
+
+    /// How many attempts failed.
+    #[must_use]
+    pub fn attempt_count(&self) -> u32 {
+        self.inner.history.count()
+    }
+
+    /// The failed attempts, oldest first; of more than [`MAX_KEPT_ATTEMPTS`](crate::MAX_KEPT_ATTEMPTS) the latest.
+    pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
+        self.inner.history.iter()
+    }
+
+    /// Whether putting the record again may succeed without anybody changing something first.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match &self.inner.kind {
+            DeliveryErrorKind::Expired { failure } => failure.as_ref().is_none_or(Failure::is_retryable),
+            DeliveryErrorKind::Unreachable { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the record may be in the stream although it failed: putting it again may store it twice.
+    #[must_use]
+    pub fn may_have_been_stored(&self) -> bool {
+        matches!(self.inner.kind, DeliveryErrorKind::ProducerGone)
+            || self
+                .attempts()
+                .filter_map(Attempt::failure)
+                .any(|f| f.kind().may_have_been_stored())
+    }
+
+    /// The record, unless it was lost with the producer's task.
+    #[must_use]
+    pub fn into_record(self) -> Option<Record> {
+        self.inner.record
+    }
+}
+
+/// Kinds of [`DeliveryError`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeliveryErrorKind {
+    /// The record's time to live ran out.
+    #[error("its time to live ran out{}", because(failure))]
+    Expired {
+        /// The last failure that held it up; `None` when it only waited for its turn.
+        failure: Option<Failure>,
+    },
+    /// The stream has never answered within the time for first contact.
+    #[error("the stream cannot be reached ({failure}); check the endpoint, the Region and the network")]
+    Unreachable {
+        /// What stood in the way.
+        failure: Failure,
+    },
+    /// There is no such stream.
+    #[error("there is no such stream ({failure}); check its name, the Region and the account")]
+    StreamNotFound {
+        /// The service's words.
+        failure: Failure,
+    },
+    /// The credentials do not permit it.
+    #[error("access is denied ({failure})")]
+    AccessDenied {
+        /// The service's words.
+        failure: Failure,
+    },
+    /// There are no credentials, or the service does not accept them.
+    #[error("the credentials do not work ({failure})")]
+    Credentials {
+        /// The provider's or the service's words.
+        failure: Failure,
+    },
+    /// The service will not take the record, or the stream's encryption key does not work.
+    #[error("the service refused it ({failure})")]
+    Rejected {
+        /// The service's words.
+        failure: Failure,
+    },
+    /// The producer was dropped, or its task for the stream failed, before the record had its outcome.
+    #[error("the producer ended before the record had its outcome")]
+    ProducerGone,
+}
+
+impl DeliveryErrorKind {
+    /// The kind for a failure that no further attempt can heal.
+    pub(crate) fn fatal(failure: Failure) -> Self {
+        match failure.kind() {
+            FailureKind::StreamNotFound => Self::StreamNotFound { failure },
+            FailureKind::AccessDenied => Self::AccessDenied { failure },
+            FailureKind::Credentials => Self::Credentials { failure },
+            _ => Self::Rejected { failure },
+        }
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Expired { failure } => failure.as_ref(),
+            Self::Unreachable { failure }
+            | Self::StreamNotFound { failure }
+            | Self::AccessDenied { failure }
+            | Self::Credentials { failure }
+            | Self::Rejected { failure } => Some(failure),
+            Self::ProducerGone => None,
+        }
+    }
+}
+
+fn because(failure: &Option<Failure>) -> String {
+    failure
+        .as_ref()
+        .map_or_else(String::new, |failure| format!(" ({failure})"))
+}
+
+/// Why a flush did not end as a barrier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FlushError {
+    /// A stream's task ended while the flush waited for it. Its records have failed with
+    /// [`DeliveryErrorKind::ProducerGone`].
+    #[error("the task of stream {stream} ended before the flush")]
+    StreamGone {
+        /// The stream.
+        stream: StreamName,
+    },
+}
+
+/// Why a close was not orderly.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseError {
+    /// A stream's task had failed. Its records have failed with [`DeliveryErrorKind::ProducerGone`].
+    #[error("the task of stream {stream} had failed")]
+    StreamGone {
+        /// The stream.
+        stream: StreamName,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(kind: DeliveryErrorKind) -> DeliveryError {
+        let record = Record::new("key", "data").expect("valid");
+        let stream = StreamName::new("orders").expect("valid");
+        DeliveryError::new(stream, kind, History::default(), Some(record))
+    }
+
+    #[test]
+    fn text_names_the_stream_the_cause_and_the_way_out() {
+        let failure = Failure::of_code(
+            "ResourceNotFoundException",
+            "stream orders under account 1 not found",
+        );
+        let text = error(DeliveryErrorKind::fatal(failure)).to_string();
+        assert_eq!(
+            text,
+            "record for stream orders was not delivered: there is no such stream (ResourceNotFoundException: stream \
+             orders under account 1 not found); check its name, the Region and the account"
+        );
+        let text = error(DeliveryErrorKind::Expired { failure: None }).to_string();
+        assert!(text.ends_with("its time to live ran out"), "{text}");
+    }
+
+    #[test]
+    fn fatal_failures_have_their_kinds() {
+        let kind = |code: &str| DeliveryErrorKind::fatal(Failure::of_code(code, ""));
+        assert!(matches!(
+            kind("ResourceNotFoundException"),
+            DeliveryErrorKind::StreamNotFound { .. }
+        ));
+        assert!(matches!(
+            kind("AccessDeniedException"),
+            DeliveryErrorKind::AccessDenied { .. }
+        ));
+        assert!(matches!(
+            kind("UnrecognizedClientException"),
+            DeliveryErrorKind::Credentials { .. }
+        ));
+        assert!(matches!(
+            kind("ValidationException"),
+            DeliveryErrorKind::Rejected { .. }
+        ));
+        assert!(matches!(
+            kind("KMSDisabledException"),
+            DeliveryErrorKind::Rejected { .. }
+        ));
+    }
+
+    #[test]
+    fn retrying_makes_sense_only_for_what_may_heal() {
+        let throttled = Failure::of_code("ProvisionedThroughputExceededException", "");
+        assert!(
+            error(DeliveryErrorKind::Expired {
+                failure: Some(throttled.clone())
+            })
+            .is_retryable()
+        );
+        assert!(error(DeliveryErrorKind::Expired { failure: None }).is_retryable());
+        assert!(
+            error(DeliveryErrorKind::Unreachable {
+                failure: throttled.clone()
+            })
+            .is_retryable()
+        );
+        assert!(!error(DeliveryErrorKind::fatal(throttled)).is_retryable());
+        assert!(!error(DeliveryErrorKind::ProducerGone).is_retryable());
+    }
+
+    #[test]
+    fn the_record_comes_back() {
+        let record = error(DeliveryErrorKind::Expired { failure: None })
+            .into_record()
+            .expect("handed back");
+        assert_eq!(record.partition_key(), "key");
+    }
+}

@@ -1,0 +1,149 @@
+//! A record as the application hands it over: valid by construction.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kinesis_aggregation::HashKey;
+
+/// A user record: a partition key, the data, and optionally an explicit hash key.
+///
+/// The partition key decides the shard (by its MD5), and records of one key are stored in the order they were put.
+/// Cloning shares the bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    partition_key: Arc<str>,
+    data: Bytes,
+    explicit_hash_key: Option<HashKey>,
+}
+
+impl Record {
+    /// A record of `data` under `partition_key`.
+    ///
+    /// The key has 1 to 256 Unicode code points (source: AWS API reference, PutRecordsRequestEntry; the Kinesis
+    /// Producer Library counts UTF-16 units). The data may be empty; its size is checked when the record is put.
+    ///
+    /// # Errors
+    /// [`RecordError`] when the key is empty or too long.
+    pub fn new(partition_key: impl Into<Arc<str>>, data: impl Into<Bytes>) -> Result<Self, RecordError> {
+        let partition_key = partition_key.into();
+        if partition_key.is_empty() {
+            return Err(RecordError::EmptyPartitionKey);
+        }
+        // A key of at most 256 bytes cannot have more code points than that: the count is for long keys only.
+        if partition_key.len() > MAX_KEY_CHARS {
+            let length = partition_key.chars().count();
+            if length > MAX_KEY_CHARS {
+                return Err(RecordError::PartitionKeyTooLong { length });
+            }
+        }
+        Ok(Self {
+            partition_key,
+            data: data.into(),
+            explicit_hash_key: None,
+        })
+    }
+
+    /// Decides the shard by `hash_key` in place of the partition key's MD5.
+    #[must_use]
+    pub fn with_explicit_hash_key(mut self, hash_key: HashKey) -> Self {
+        self.explicit_hash_key = Some(hash_key);
+        self
+    }
+
+    /// The partition key.
+    #[must_use]
+    pub fn partition_key(&self) -> &str {
+        &self.partition_key
+    }
+
+    /// The data.
+    #[must_use]
+    pub fn data(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// The explicit hash key, when one was given.
+    #[must_use]
+    pub fn explicit_hash_key(&self) -> Option<HashKey> {
+        self.explicit_hash_key
+    }
+
+    /// Where the record belongs in the hash key space: the explicit hash key, else the partition key's MD5.
+    #[must_use]
+    pub fn hash_key(&self) -> HashKey {
+        self.explicit_hash_key
+            .unwrap_or_else(|| HashKey::of_partition_key(&self.partition_key))
+    }
+
+    /// Bytes which the service counts: data and partition key.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.data.len() + self.partition_key.len()
+    }
+}
+
+impl fmt::Debug for Record {
+    /// Sizes only: keys and data are the user's and do not belong into logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("partition_key_bytes", &self.partition_key.len())
+            .field("data_bytes", &self.data.len())
+            .field("explicit_hash_key", &self.explicit_hash_key)
+            .finish()
+    }
+}
+
+/// Why there can be no such record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The service demands a key of at least one character.
+    #[error("partition key is empty")]
+    EmptyPartitionKey,
+    /// The key has more than 256 code points.
+    #[error("partition key has {length} characters, the limit is {MAX_KEY_CHARS}")]
+    PartitionKeyTooLong {
+        /// Its length in Unicode code points.
+        length: usize,
+    },
+}
+
+/// Source: AWS API reference, PutRecordsRequestEntry. Applies to: partition keys, in code points.
+const MAX_KEY_CHARS: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_counted_in_code_points() {
+        let astral = "\u{1F600}".repeat(256);
+        for good in ["k", &"x".repeat(256), &"é".repeat(256), &astral] {
+            assert!(Record::new(good, "data").is_ok(), "{} bytes", good.len());
+        }
+        for (bad, length) in [("x".repeat(257), 257), ("\u{1F600}".repeat(257), 257)] {
+            assert_eq!(
+                Record::new(bad, "data"),
+                Err(RecordError::PartitionKeyTooLong { length })
+            );
+        }
+        assert_eq!(Record::new("", "data"), Err(RecordError::EmptyPartitionKey));
+    }
+
+    #[test]
+    fn the_explicit_hash_key_wins() {
+        let record = Record::new("a", "").expect("valid");
+        assert_eq!(record.hash_key(), HashKey::of_partition_key("a"));
+        let record = record.with_explicit_hash_key(HashKey::new(123));
+        assert_eq!(record.hash_key(), HashKey::new(123));
+        assert_eq!(record.explicit_hash_key(), Some(HashKey::new(123)));
+        assert_eq!(record.size(), 1);
+    }
+
+    #[test]
+    fn debug_output_holds_no_user_data() {
+        let text = format!("{:?}", Record::new("secret-key", "secret-data").expect("valid"));
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
