@@ -1,6 +1,209 @@
 //! What can go wrong, one enum per surface.
 
+use std::fmt;
+use std::time::Duration;
+
 use crate::lease::LeaseKey;
+use crate::position::Position;
+use crate::stream::{StreamName, StreamNameError};
+
+/// A setting is not valid; from [`ConsumerConfigBuilder::build`](crate::ConsumerConfigBuilder::build) and
+/// [`ConsumerBuilder::build`](crate::ConsumerBuilder::build).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A name breaks the rules for its kind.
+    #[error("{setting} `{given}` is not valid: {rule}")]
+    Name {
+        /// Which name.
+        setting: &'static str,
+        /// What was given, cut to 140 characters.
+        given: String,
+        /// What is asked for.
+        rule: &'static str,
+    },
+    /// The stream's name breaks the service's rules.
+    #[error("stream name is not valid")]
+    StreamName {
+        /// What is wrong with it.
+        #[from]
+        source: StreamNameError,
+    },
+    /// A number or duration is out of range.
+    #[error("{setting} is {given}, outside {min} to {max}")]
+    OutOfRange {
+        /// Which setting.
+        setting: &'static str,
+        /// What was given.
+        given: String,
+        /// The smallest valid value.
+        min: String,
+        /// The largest valid value.
+        max: String,
+    },
+    /// A client is missing and nothing was given to make it from.
+    #[error("no {service} client: give an SDK configuration or a client")]
+    MissingClient {
+        /// `Kinesis` or `DynamoDB`.
+        service: &'static str,
+    },
+}
+
+impl ConfigError {
+    pub(crate) fn name(setting: &'static str, given: &str, rule: &'static str) -> Self {
+        Self::Name { setting, given: given.chars().take(140).collect(), rule }
+    }
+
+    pub(crate) fn check_range<T: PartialOrd + fmt::Debug>(
+        setting: &'static str,
+        given: T,
+        min: T,
+        max: T,
+    ) -> Result<(), Self> {
+        if given >= min && given <= max {
+            return Ok(());
+        }
+        Err(Self::OutOfRange {
+            setting,
+            given: format!("{given:?}"),
+            min: format!("{min:?}"),
+            max: format!("{max:?}"),
+        })
+    }
+}
+
+/// Why a consumer could not start; from [`Consumer::run`](crate::Consumer::run). Once started, a consumer rides out
+/// failures, and ends only when asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// There is no such stream in this account and region.
+    #[error("stream `{stream}` does not exist")]
+    StreamMissing {
+        /// The stream's name.
+        stream: StreamName,
+        /// The service's answer.
+        #[source]
+        source: BoxError,
+    },
+    /// No credentials were found, or they could not be loaded.
+    #[error("no AWS credentials for {operation}")]
+    NoCredentials {
+        /// The operation that wanted them.
+        operation: &'static str,
+        /// What the provider says.
+        #[source]
+        source: BoxError,
+    },
+    /// A right is missing on the stream.
+    #[error("no permission for {operation} on stream `{stream}`")]
+    AccessDenied {
+        /// The Kinesis operation.
+        operation: &'static str,
+        /// The stream's name.
+        stream: StreamName,
+        /// The service's answer.
+        #[source]
+        source: BoxError,
+    },
+    /// Kinesis gave no usable answer for as long as the start may take.
+    #[error("{operation} on stream `{stream}` got no answer in {waited:?}")]
+    Unreachable {
+        /// The Kinesis operation.
+        operation: &'static str,
+        /// The stream's name.
+        stream: StreamName,
+        /// How long was tried.
+        waited: Duration,
+        /// The last failure.
+        #[source]
+        source: BoxError,
+    },
+    /// Kinesis refused the request for another reason.
+    #[error("{operation} on stream `{stream}` was refused: {code}")]
+    Refused {
+        /// The Kinesis operation.
+        operation: &'static str,
+        /// The stream's name.
+        stream: StreamName,
+        /// The service's error code.
+        code: String,
+        /// The service's answer.
+        #[source]
+        source: BoxError,
+    },
+    /// The shards of the stream do not cover its hash keys, so nobody could tell what would be left out.
+    #[error("shards of stream `{stream}` cannot be used: {reason}")]
+    Shards {
+        /// The stream's name.
+        stream: StreamName,
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// The lease table cannot be used.
+    #[error("lease table `{table}` cannot be used")]
+    LeaseTable {
+        /// The table's name.
+        table: String,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+}
+
+impl RunError {
+    /// Whether starting again may succeed without anybody changing something.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Shards { .. } => true,
+            Self::LeaseTable { source, .. } => source.is_retryable(),
+            Self::StreamMissing { .. }
+            | Self::NoCredentials { .. }
+            | Self::AccessDenied { .. }
+            | Self::Refused { .. } => false,
+        }
+    }
+}
+
+/// A checkpoint was not written; from [`Checkpointer`](crate::Checkpointer).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// Another worker has the shard, or may have it. The processor will be told; nothing is left to do.
+    #[error("lease `{lease_key}` is lost")]
+    LeaseLost {
+        /// The lease.
+        lease_key: LeaseKey,
+    },
+    /// The position is not among the records delivered since the last checkpoint.
+    #[error("{position} cannot be checkpointed on lease `{lease_key}`: {reason}")]
+    OutOfRange {
+        /// The lease.
+        lease_key: LeaseKey,
+        /// What was asked for.
+        position: Position,
+        /// Which bound it breaks.
+        reason: &'static str,
+    },
+    /// The lease table did not answer. The checkpoint may have been written; asking again is safe.
+    #[error("checkpoint of lease `{lease_key}` failed")]
+    Store {
+        /// The lease.
+        lease_key: LeaseKey,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+}
+
+impl CheckpointError {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Store { source, .. } if source.is_retryable())
+    }
+}
 
 /// A lease store could not answer. Lost conditions are not errors; see `store`.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,182 @@
+//! The consumer's settings: one builder, checked in one place, immutable afterwards.
+
+mod coordination;
+mod lease;
+mod retrieval;
+
+use std::time::SystemTime;
+
+use crate::error::ConfigError;
+use crate::lease::WorkerId;
+use crate::stream::{StreamName, is_service_name};
+
+pub(crate) use coordination::Coordination;
+pub(crate) use lease::Leasing;
+pub(crate) use retrieval::Retrieval;
+
+/// Everything a consumer needs to know. Made by [`ConsumerConfig::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use kcl::{ConsumerConfig, InitialPosition};
+///
+/// let config = ConsumerConfig::builder("stock", "sales")
+///     .initial_position(InitialPosition::TrimHorizon)
+///     .failover(Duration::from_secs(5))
+///     .build()?;
+/// assert_eq!(config.lease_table_name(), "stock");
+/// # Ok::<(), kcl::ConfigError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ConsumerConfig {
+    application: String,
+    stream: StreamName,
+    worker_id: WorkerId,
+    initial_position: InitialPosition,
+    pub(crate) leasing: Leasing,
+    pub(crate) retrieval: Retrieval,
+    pub(crate) coordination: Coordination,
+}
+
+/// Where an application starts that has no checkpoint yet (KCL: `InitialPositionInStream`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum InitialPosition {
+    /// With the oldest record kept. The default: nothing is left out. (KCL's default for a single stream is `LATEST`.)
+    #[default]
+    TrimHorizon,
+    /// With the records that arrive from now on. "Now" is judged again whenever a shard changes hands before its first
+    /// checkpoint, so what arrives in between is not read; use `AtTimestamp` where that matters.
+    Latest,
+    /// With the first record that arrived at or after this time.
+    AtTimestamp(SystemTime),
+}
+
+impl ConsumerConfig {
+    /// Starts a configuration with the two things that have no default.
+    ///
+    /// `application_name` names the application and its lease table: workers with the same name share the stream, another
+    /// name reads the stream anew. Use a name for one stream only: nothing in the lease table tells streams apart.
+    #[must_use]
+    pub fn builder(application_name: &str, stream_name: &str) -> ConsumerConfigBuilder {
+        ConsumerConfigBuilder {
+            application: application_name.to_owned(),
+            stream: stream_name.to_owned(),
+            worker_id: None,
+            initial_position: InitialPosition::default(),
+            leasing: Leasing::default(),
+            retrieval: Retrieval::default(),
+            coordination: Coordination::default(),
+        }
+    }
+
+    /// The application's name.
+    #[must_use]
+    pub fn application_name(&self) -> &str {
+        &self.application
+    }
+
+    /// The stream to read.
+    #[must_use]
+    pub fn stream(&self) -> &StreamName {
+        &self.stream
+    }
+
+    /// This worker's name among the application's workers.
+    #[must_use]
+    pub fn worker_id(&self) -> &WorkerId {
+        &self.worker_id
+    }
+
+    /// Where to start without a checkpoint.
+    #[must_use]
+    pub fn initial_position(&self) -> InitialPosition {
+        self.initial_position
+    }
+
+    /// The lease table: as set, else the application's name.
+    #[must_use]
+    pub fn lease_table_name(&self) -> &str {
+        self.leasing.table_name.as_deref().unwrap_or(&self.application)
+    }
+}
+
+/// Builds a [`ConsumerConfig`].
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct ConsumerConfigBuilder {
+    application: String,
+    stream: String,
+    worker_id: Option<String>,
+    initial_position: InitialPosition,
+    leasing: Leasing,
+    retrieval: Retrieval,
+    coordination: Coordination,
+}
+
+impl ConsumerConfigBuilder {
+    /// The worker's name, unique among the application's live workers (KCL: `workerIdentifier`): 1 to 256 characters.
+    ///
+    /// A name that stays the same over restarts gets its leases back at once. Two live workers of the same name take the
+    /// shards from each other. Default: the host's name, the process id and a random number, so a restarted worker waits
+    /// for its own leases to expire if it was killed.
+    pub fn worker_id(mut self, id: &str) -> Self {
+        self.worker_id = Some(id.to_owned());
+        self
+    }
+
+    /// Where to start without a checkpoint. Default: [`InitialPosition::TrimHorizon`].
+    pub fn initial_position(mut self, position: InitialPosition) -> Self {
+        self.initial_position = position;
+        self
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting at fault and its valid range.
+    pub fn build(self) -> Result<ConsumerConfig, ConfigError> {
+        if !is_service_name(&self.application, MIN_TABLE_NAME, MAX_TABLE_NAME) {
+            return Err(ConfigError::name("application name", &self.application, TABLE_NAME_RULE));
+        }
+        let stream = StreamName::new(&self.stream)?;
+        if self.worker_id.as_ref().is_some_and(|id| !(1..=MAX_WORKER_ID).contains(&id.chars().count())) {
+            let given = self.worker_id.unwrap_or_default();
+            return Err(ConfigError::name("worker id", &given, "1 to 256 characters"));
+        }
+        self.leasing.check()?;
+        self.retrieval.check()?;
+        self.coordination.check(&self.leasing)?;
+        Ok(ConsumerConfig {
+            application: self.application,
+            stream,
+            worker_id: WorkerId::new(&self.worker_id.unwrap_or_else(unique_worker_id)),
+            initial_position: self.initial_position,
+            leasing: self.leasing,
+            retrieval: self.retrieval,
+            coordination: self.coordination,
+        })
+    }
+}
+
+/// A name that no other worker has: for people the host and the process, for safety a random number.
+fn unique_worker_id() -> String {
+    let host = std::env::var("HOSTNAME")
+        .ok()
+        .or_else(|| std::fs::read_to_string("/etc/hostname").ok())
+        .map(|name| name.trim().chars().take(100).collect::<String>())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "host".to_owned());
+    format!("{host}-{}-{:016x}", std::process::id(), rand::random::<u64>())
+}
+
+/// Source: Amazon DynamoDB developer guide, naming rules: table names have 3 to 255 of `[a-zA-Z0-9_.-]`.
+const MIN_TABLE_NAME: usize = 3;
+const MAX_TABLE_NAME: usize = 255;
+const TABLE_NAME_RULE: &str = "3 to 255 of letters, digits, `_`, `.`, `-`, because it names a table";
+
+/// Ours: far below a DynamoDB key's limit of 2,048 bytes, since a worker id may become one.
+const MAX_WORKER_ID: usize = 256;
+
+#[cfg(test)]
+mod tests;

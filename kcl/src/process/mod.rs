@@ -1,0 +1,14 @@
+//! The user's code, fed: one driver and one keeper for each lease that is held.
+//!
+//! ```text
+//!  reader ──batches──> driver ──calls──> processor ──checkpoints──> checkpointer
+//!                        │                                              │
+//!                        └────────── what was delivered ──> keeper <────┘
+//!                                                             │ the only one that writes the lease:
+//!                                                             └─> heartbeats, checkpoints, giving up
+//! ```
+
+mod checkpointer;
+pub(crate) mod keeper;
+
+pub use checkpointer::Checkpointer;

@@ -1,0 +1,144 @@
+//! One user record, with its place in the shard.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use kinesis_aggregation::{HashKey, ShardId, SubRecord};
+
+use crate::position::{Position, SequenceNumber};
+
+/// A user record as its producer put it (KCL: `KinesisClientRecord`).
+///
+/// Records of one aggregate share its memory: keeping one of them keeps the whole Kinesis record. A clone
+/// copies no data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientRecord {
+    position: Position,
+    partition_key: Option<Arc<str>>,
+    explicit_hash_key: Option<HashKey>,
+    data: Bytes,
+    arrived: Option<SystemTime>,
+    aggregated: bool,
+}
+
+impl ClientRecord {
+    /// Where the record is: what a checkpoint names.
+    #[must_use]
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// The Kinesis record's number, shared by all records of one aggregate.
+    #[must_use]
+    pub fn sequence_number(&self) -> &SequenceNumber {
+        self.position.sequence_number()
+    }
+
+    /// The place inside the aggregate, from 0; 0 where there is none.
+    #[must_use]
+    pub fn sub_sequence_number(&self) -> u64 {
+        self.position.sub_sequence_number()
+    }
+
+    /// The partition key. `None` only for records put without one, which a stream allows while the service
+    /// distributes its records.
+    #[must_use]
+    pub fn partition_key(&self) -> Option<&str> {
+        self.partition_key.as_deref()
+    }
+
+    /// The explicit hash key. Known for records of an aggregate alone: the service keeps it to itself.
+    #[must_use]
+    pub fn explicit_hash_key(&self) -> Option<HashKey> {
+        self.explicit_hash_key
+    }
+
+    /// The user's data.
+    #[must_use]
+    pub fn data(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// The user's data, taken out.
+    #[must_use]
+    pub fn into_data(self) -> Bytes {
+        self.data
+    }
+
+    /// When the service took the record, to the millisecond, by its own clock; neither exact nor monotonic.
+    #[must_use]
+    pub fn approximate_arrival(&self) -> Option<SystemTime> {
+        self.arrived
+    }
+
+    /// Whether the record came inside an aggregate.
+    #[must_use]
+    pub fn is_aggregated(&self) -> bool {
+        self.aggregated
+    }
+
+    /// A record that was not aggregated; also the way to make one for testing a processor.
+    #[must_use]
+    pub fn plain(
+        sequence_number: SequenceNumber,
+        partition_key: Option<&str>,
+        data: Bytes,
+        arrived: Option<SystemTime>,
+    ) -> Self {
+        Self {
+            position: Position::new(sequence_number, 0),
+            partition_key: partition_key.map(Arc::from),
+            explicit_hash_key: None,
+            data,
+            arrived,
+            aggregated: false,
+        }
+    }
+
+    /// A record out of the aggregate at `sequence_number`.
+    pub(crate) fn from_aggregate(
+        sequence_number: &SequenceNumber,
+        sub: SubRecord,
+        arrived: Option<SystemTime>,
+    ) -> Self {
+        let sub = sub.into_parts();
+        Self {
+            position: Position::new(sequence_number.clone(), sub.sub_sequence_number),
+            partition_key: Some(sub.partition_key),
+            explicit_hash_key: sub.explicit_hash_key,
+            data: sub.data,
+            arrived,
+            aggregated: true,
+        }
+    }
+}
+
+/// An aggregate that was not delivered, because one of its records lies outside the shard's hash range: the
+/// copy left over where a producer had packed for a shard that was closed meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppedRecords {
+    pub(crate) shard_id: ShardId,
+    pub(crate) sequence_number: SequenceNumber,
+    pub(crate) records: usize,
+}
+
+impl DroppedRecords {
+    /// The shard it was read from.
+    #[must_use]
+    pub fn shard_id(&self) -> &ShardId {
+        &self.shard_id
+    }
+
+    /// The Kinesis record.
+    #[must_use]
+    pub fn sequence_number(&self) -> &SequenceNumber {
+        &self.sequence_number
+    }
+
+    /// How many user records it held.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.records
+    }
+}

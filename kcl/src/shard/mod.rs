@@ -1,0 +1,14 @@
+//! One shard, from lease won to lease gone. Pure.
+//!
+//! ```text
+//!  lease won ─> machine: wait for parents ─> initialize ─> read ─> process ─┬─> shard end
+//!                                 │                          │              ├─> stop or hand-over
+//!                               start: where to begin    checkpoint:        └─> lease lost
+//!                                 │                      what may be written
+//!                               prefetch: when to read again, how much memory to ask for
+//! ```
+
+pub(crate) mod checkpoint;
+pub(crate) mod machine;
+pub(crate) mod prefetch;
+pub(crate) mod start;

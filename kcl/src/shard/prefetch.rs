@@ -1,0 +1,159 @@
+//! When to read a shard again, and how much memory to ask for beforehand.
+
+use std::time::{Duration, Instant};
+
+/// The pace of one shard's reads: five a second while behind, slowly at the tip.
+#[derive(Debug, Clone)]
+pub(crate) struct Pace {
+    idle: Duration,
+    last_call: Option<Instant>,
+    at_tip: bool,
+}
+
+impl Pace {
+    pub(crate) fn new(idle: Duration) -> Self {
+        Self {
+            idle: idle.max(MIN_GAP),
+            last_call: None,
+            at_tip: false,
+        }
+    }
+
+    /// When the next call may be made; at once for the first.
+    pub(crate) fn next_call(&self, now: Instant) -> Instant {
+        let gap = if self.at_tip { self.idle } else { MIN_GAP };
+        self.last_call.map_or(now, |last| last + gap)
+    }
+
+    pub(crate) fn on_call(&mut self, now: Instant) {
+        self.last_call = Some(now);
+    }
+
+    /// A page came. An empty one says nothing about the records behind it: only the lag does. Where the service does not say how
+    /// far behind the page is, an empty one counts as the tip.
+    pub(crate) fn on_page(&mut self, empty: bool, behind: Option<Duration>) {
+        self.at_tip = behind.map_or(empty, |lag| lag.is_zero());
+    }
+}
+
+/// How many bytes the next page of a shard is expected to have: the memory to reserve before it is asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Expectation {
+    bytes: usize,
+}
+
+impl Default for Expectation {
+    fn default() -> Self {
+        Self { bytes: FIRST_PAGE }
+    }
+}
+
+impl Expectation {
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Rises at once, falls slowly, so that a burst is not underrated twice.
+    pub(crate) fn on_page(&mut self, bytes: usize) {
+        let faded = self.bytes - self.bytes / 4;
+        self.bytes = bytes.max(faded).clamp(SMALLEST_PAGE, LARGEST_PAGE);
+    }
+}
+
+/// Source: AWS API reference, GetRecords: five calls a second for each shard.
+const MIN_GAP: Duration = Duration::from_millis(200);
+/// Ours: what a busy shard gathers in a second.
+const FIRST_PAGE: usize = 1 << 20;
+/// Ours: a page without records is not free either.
+const SMALLEST_PAGE: usize = 4 << 10;
+/// Source: AWS API reference, GetRecords: 10 MiB for each call.
+const LARGEST_PAGE: usize = 10 << 20;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Any instant does: only differences count.
+    #[expect(clippy::disallowed_methods, reason = "an origin for made-up times")]
+    fn origin() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn the_first_call_is_at_once_and_the_next_depends_on_the_lag() {
+        let cases = [
+            (false, Some(Duration::ZERO), SECOND),
+            (true, Some(Duration::ZERO), SECOND),
+            (false, Some(SECOND), MIN_GAP),
+            (true, Some(SECOND), MIN_GAP),
+            (true, None, SECOND),
+            (false, None, MIN_GAP),
+        ];
+        for (empty, behind, gap) in cases {
+            let now = origin();
+            let mut pace = Pace::new(SECOND);
+            assert_eq!(pace.next_call(now), now);
+            pace.on_call(now);
+            assert_eq!(pace.next_call(now), now + MIN_GAP, "nothing is known of the tip yet");
+            pace.on_page(empty, behind);
+            assert_eq!(pace.next_call(now), now + gap, "{empty} {behind:?}");
+        }
+    }
+
+    #[test]
+    fn an_idle_time_below_the_limit_is_raised_to_it() {
+        let now = origin();
+        let mut pace = Pace::new(Duration::ZERO);
+        pace.on_call(now);
+        pace.on_page(true, Some(Duration::ZERO));
+        assert_eq!(pace.next_call(now), now + MIN_GAP);
+    }
+
+    #[test]
+    fn expectations_rise_at_once_and_fade() {
+        let mut expected = Expectation::default();
+        expected.on_page(8 << 20);
+        assert_eq!(expected.bytes(), 8 << 20);
+        expected.on_page(0);
+        assert_eq!(expected.bytes(), 6 << 20);
+        for _ in 0..100 {
+            expected.on_page(0);
+        }
+        assert_eq!(expected.bytes(), SMALLEST_PAGE);
+    }
+
+    proptest! {
+        #[test]
+        fn expectations_stay_within_a_page(pages in proptest::collection::vec(0..20_usize << 20, 0..40)) {
+            let mut expected = Expectation::default();
+            for bytes in pages {
+                expected.on_page(bytes);
+                prop_assert!((SMALLEST_PAGE..=LARGEST_PAGE).contains(&expected.bytes()));
+                prop_assert!(expected.bytes() >= bytes.min(LARGEST_PAGE));
+            }
+        }
+
+        #[test]
+        fn never_more_than_five_calls_a_second(
+            pages in proptest::collection::vec((any::<bool>(), proptest::option::of(0..3000_u64)), 1..50),
+            idle in 0..5000_u64,
+        ) {
+            let mut pace = Pace::new(Duration::from_millis(idle));
+            let mut now = origin();
+            let mut last: Option<Instant> = None;
+            for (empty, behind) in pages {
+                now = pace.next_call(now).max(now);
+                if let Some(last) = last {
+                    prop_assert!(now - last >= MIN_GAP);
+                }
+                pace.on_call(now);
+                last = Some(now);
+                pace.on_page(empty, behind.map(Duration::from_millis));
+            }
+        }
+    }
+}
