@@ -2,8 +2,8 @@
 //!
 //! The Kinesis Producer Library packs user records into one blob, and the Kinesis Client Library unpacks
 //! them again. This crate does both, byte for byte as they do, and knows the few notions both sides must
-//! agree on: hash keys, hash key ranges and shard ids. It does no I/O, needs no allocator beyond `alloc`
-//! and no `std`, and never panics on what it decodes.
+//! agree on: hash keys, hash key ranges and shard ids. It does no I/O, needs `alloc` but not `std`, and never
+//! panics on what it decodes.
 //!
 //! # The bytes
 //!
@@ -65,6 +65,11 @@ mod wire;
 
 #[cfg(test)]
 mod tests;
+
+/// The examples of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use aggregate::{AggregateBuilder, Full, SealedAggregate};
 pub use deaggregate::{
