@@ -1,8 +1,10 @@
 //! An async consumer for Amazon Kinesis Data Streams.
 
+pub mod assign;
 pub mod error;
 pub mod lease;
 pub mod position;
+pub mod shard_sync;
 pub mod store;
 
 mod config;

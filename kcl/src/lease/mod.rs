@@ -1,5 +1,8 @@
 //! A lease: one shard's row in the lease table, and who holds it. Pure.
 
+pub mod observed;
+pub mod renewal;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;

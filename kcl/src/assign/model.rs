@@ -1,0 +1,221 @@
+//! The planner's view: each lease reduced to how it stands.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use crate::lease::observed::{Attendance, Observed};
+use crate::lease::{Lease, LeaseKey, WorkerId};
+use crate::store::Listing;
+
+/// How one lease stands, as one worker sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Standing {
+    /// Nobody attends to it: unowned, expired, or past the deadline of a hand-over.
+    Free {
+        /// For so long that whoever should have taken it will not.
+        neglected: bool,
+    },
+    /// My name is on it and I do not hold it: handed over to me, or held by me before a restart.
+    Mine,
+    /// Its holder renews it.
+    Held(WorkerId),
+    /// Its holder renews it and was asked to hand it over.
+    HandingOver {
+        /// Who processes it now.
+        from: WorkerId,
+        /// Who will.
+        to: WorkerId,
+    },
+    /// A parent shard is not finished, so it cannot be processed. Whoever holds it, it is no load.
+    Blocked(Option<WorkerId>),
+    /// Its shard is finished. Whoever holds it, it is no load.
+    Finished(Option<WorkerId>),
+}
+
+/// How long to wait for others before acting in their place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How long an owner may stay silent (KCL: `failoverTimeMillis`).
+    pub failover: Duration,
+    /// How long a graceful hand-over may last for its holder (KCL: `gracefulLeaseHandoffTimeoutMillis`, 30 s). Its
+    /// next owner waits one failover time longer, everybody else two.
+    pub hand_over: Duration,
+}
+
+/// All leases as one worker sees them at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    me: WorkerId,
+    standings: BTreeMap<LeaseKey, Standing>,
+}
+
+impl Snapshot {
+    /// Judges every lease of a listing.
+    ///
+    /// `held` are the leases this worker holds or is just starting or stopping to hold. `observed` must have seen
+    /// the listing already ([`Observed::observe`]).
+    #[must_use]
+    pub fn new(
+        me: WorkerId,
+        listing: &Listing,
+        held: &HashSet<LeaseKey>,
+        observed: &Observed,
+        patience: Patience,
+        now: Instant,
+    ) -> Self {
+        let open = Unfinished::of(listing);
+        let standings = listing
+            .leases
+            .iter()
+            .map(|lease| {
+                let eye = Eye {
+                    me: &me,
+                    held: held.contains(&lease.key),
+                    observed,
+                    patience,
+                    now,
+                };
+                let standing = if open.blocks(lease) {
+                    Standing::Blocked(eye.live_holder(lease))
+                } else if lease.is_finished() {
+                    Standing::Finished(eye.live_holder(lease))
+                } else {
+                    eye.judge(lease)
+                };
+                (lease.key.clone(), standing)
+            })
+            .collect();
+        Self { me, standings }
+    }
+
+    /// A snapshot from standings already known.
+    #[must_use]
+    pub fn from_standings(me: WorkerId, standings: impl IntoIterator<Item = (LeaseKey, Standing)>) -> Self {
+        Self {
+            me,
+            standings: standings.into_iter().collect(),
+        }
+    }
+
+    /// The worker that plans.
+    #[must_use]
+    pub fn me(&self) -> &WorkerId {
+        &self.me
+    }
+
+    /// Each lease and how it stands, by key.
+    pub fn standings(&self) -> impl Iterator<Item = (&LeaseKey, &Standing)> {
+        self.standings.iter()
+    }
+
+    /// How one lease stands.
+    #[must_use]
+    pub fn standing(&self, key: &LeaseKey) -> Option<&Standing> {
+        self.standings.get(key)
+    }
+
+    pub(super) fn keys_with(&self, wanted: impl Fn(&Standing) -> bool) -> impl Iterator<Item = &LeaseKey> {
+        self.standings
+            .iter()
+            .filter(move |(_, standing)| wanted(standing))
+            .map(|(key, _)| key)
+    }
+}
+
+/// Which leases stand in the way of their children.
+struct Unfinished<'a> {
+    finished: HashMap<&'a LeaseKey, bool>,
+}
+
+impl<'a> Unfinished<'a> {
+    fn of(listing: &'a Listing) -> Self {
+        let readable = listing
+            .leases
+            .iter()
+            .map(|lease| (&lease.key, lease.is_finished()));
+        // A row that cannot be read is there and not known to be finished.
+        let unreadable = listing
+            .skipped
+            .iter()
+            .filter_map(|row| Some((row.key.as_ref()?, false)));
+        Self {
+            finished: readable.chain(unreadable).collect(),
+        }
+    }
+
+    /// A parent without a row does not block: it is done, or older than the application.
+    fn blocks(&self, lease: &Lease) -> bool {
+        lease
+            .parents
+            .iter()
+            .any(|parent| self.finished.get(&LeaseKey::of_shard(parent)) == Some(&false))
+    }
+}
+
+/// One worker looking at one lease.
+struct Eye<'a> {
+    me: &'a WorkerId,
+    held: bool,
+    observed: &'a Observed,
+    patience: Patience,
+    now: Instant,
+}
+
+impl Eye<'_> {
+    fn judge(&self, lease: &Lease) -> Standing {
+        let Some(holder) = lease.actual_owner() else {
+            return self.free(lease);
+        };
+        if holder == self.me {
+            return match (self.held, &lease.owner) {
+                (false, _) => Standing::Mine,
+                (true, Some(to)) if to != self.me => Standing::HandingOver {
+                    from: holder.clone(),
+                    to: to.clone(),
+                },
+                (true, _) => Standing::Held(holder.clone()),
+            };
+        }
+        if self.attendance(lease) != Attendance::Alive {
+            return self.free(lease);
+        }
+        match (&lease.owner, self.observed.hand_over_age(&lease.key, self.now)) {
+            (Some(to), Some(age)) => self.judge_hand_over(holder, to, age),
+            _ => Standing::Held(holder.clone()),
+        }
+    }
+
+    fn judge_hand_over(&self, from: &WorkerId, to: &WorkerId, age: Duration) -> Standing {
+        let deadline = self.patience.hand_over + self.patience.failover;
+        if to == self.me && age > deadline {
+            Standing::Mine
+        } else if age > deadline + self.patience.failover {
+            Standing::Free { neglected: false }
+        } else {
+            Standing::HandingOver {
+                from: from.clone(),
+                to: to.clone(),
+            }
+        }
+    }
+
+    fn free(&self, lease: &Lease) -> Standing {
+        let neglected = match self.attendance(lease) {
+            Attendance::Vacant(since) => since > self.patience.failover,
+            Attendance::Alive => false,
+        };
+        Standing::Free { neglected }
+    }
+
+    fn live_holder(&self, lease: &Lease) -> Option<WorkerId> {
+        let holder = lease.actual_owner()?;
+        let alive = holder == self.me || self.attendance(lease) == Attendance::Alive;
+        alive.then(|| holder.clone())
+    }
+
+    fn attendance(&self, lease: &Lease) -> Attendance {
+        self.observed
+            .attendance(&lease.key, self.patience.failover, self.now)
+    }
+}

@@ -1,0 +1,148 @@
+//! What one observer has seen of every lease, on its own monotonic clock. Pure.
+//!
+//! No time stored by another host can be compared with ours, so a lease counts as expired only when *we* have seen
+//! one counter unchanged for longer than the failover time. Consequence: a fresh observer needs one failover time
+//! before it may call anything expired.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::{Lease, LeaseKey, WorkerId};
+
+/// The memory of one observer: when it saw each lease change last.
+#[derive(Debug, Default)]
+pub struct Observed {
+    sightings: HashMap<LeaseKey, Sighting>,
+}
+
+/// How long a lease has been unattended, as one observer sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attendance {
+    /// Somebody owns it and its counter has moved within the failover time.
+    Alive,
+    /// Nobody owns it, or its owner stopped renewing: free to take. For how long already.
+    Vacant(Duration),
+}
+
+impl Observed {
+    /// An observer that has seen nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in a listing of **all** leases; leases that are not in it are forgotten.
+    ///
+    /// `now` is the instant at which the listing had arrived. It is later than the instant at which the row was
+    /// read, so that we err on the side of the owner. An owned lease seen for the first time counts as renewed
+    /// now, an unowned one as vacant now.
+    pub fn observe(&mut self, leases: &[Lease], now: Instant) {
+        let mut before = std::mem::take(&mut self.sightings);
+        self.sightings = leases
+            .iter()
+            .map(|lease| {
+                let sighting = match before.remove(&lease.key) {
+                    Some(known) => known.next(lease, now),
+                    None => Sighting::first(lease, now),
+                };
+                (lease.key.clone(), sighting)
+            })
+            .collect();
+    }
+
+    /// Whether the lease may be taken. A lease never seen counts as alive: unknown is not free.
+    #[must_use]
+    pub fn attendance(&self, key: &LeaseKey, failover: Duration, now: Instant) -> Attendance {
+        let Some(sighting) = self.sightings.get(key) else {
+            return Attendance::Alive;
+        };
+        let unchanged = now.saturating_duration_since(sighting.changed_at);
+        match sighting.owned {
+            false => Attendance::Vacant(unchanged),
+            true if unchanged > failover => Attendance::Vacant(unchanged - failover),
+            true => Attendance::Alive,
+        }
+    }
+
+    /// Whether nobody owns the lease, or its counter has not moved for longer than `failover`.
+    #[must_use]
+    pub fn expired(&self, key: &LeaseKey, failover: Duration, now: Instant) -> bool {
+        self.attendance(key, failover, now) != Attendance::Alive
+    }
+
+    /// How long ago this observer first saw the pending hand-over between the same two workers.
+    #[must_use]
+    pub fn hand_over_age(&self, key: &LeaseKey, now: Instant) -> Option<Duration> {
+        let hand_over = self.sightings.get(key)?.hand_over.as_ref()?;
+        Some(now.saturating_duration_since(hand_over.first_seen))
+    }
+
+    /// How many leases are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sightings.len()
+    }
+
+    /// Whether nothing is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sightings.is_empty()
+    }
+}
+
+#[derive(Debug)]
+struct Sighting {
+    counter: u64,
+    owned: bool,
+    changed_at: Instant,
+    hand_over: Option<HandOver>,
+}
+
+#[derive(Debug)]
+struct HandOver {
+    from: WorkerId,
+    to: Option<WorkerId>,
+    first_seen: Instant,
+}
+
+impl Sighting {
+    fn first(lease: &Lease, now: Instant) -> Self {
+        Self {
+            counter: lease.counter,
+            owned: lease.actual_owner().is_some(),
+            changed_at: now,
+            hand_over: HandOver::of(lease, now),
+        }
+    }
+
+    fn next(self, lease: &Lease, now: Instant) -> Self {
+        let owned = lease.actual_owner().is_some();
+        // Any difference counts, not only a greater counter: an eventually consistent read may go back.
+        // The start of a hand-over leaves the counter alone and is no sign of life of the holder.
+        let changed = self.counter != lease.counter || self.owned != owned;
+        let hand_over = match (self.hand_over, HandOver::of(lease, now)) {
+            (Some(known), Some(seen)) if known.from == seen.from && known.to == seen.to => Some(known),
+            (_, seen) => seen,
+        };
+        Self {
+            counter: lease.counter,
+            owned,
+            changed_at: if changed { now } else { self.changed_at },
+            hand_over,
+        }
+    }
+}
+
+impl HandOver {
+    fn of(lease: &Lease, now: Instant) -> Option<Self> {
+        let from = lease.checkpoint_owner.clone()?;
+        Some(Self {
+            from,
+            to: lease.owner.clone(),
+            first_seen: now,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
