@@ -41,8 +41,8 @@ pub enum OutOfRange {
 /// unpacked once; a sub-record that looks like an aggregate is user data.
 ///
 /// The memory needed beyond `data` is linear in what is there, and no number in the input can ask for more:
-/// under 100 bytes for each sub-record, and for each key once its text and under 100 bytes. At worst, in an
-/// aggregate made of nothing but empty records, that is about 16 times its length.
+/// under 100 bytes for each sub-record, and for each key its text and under 120 bytes. At worst, in an
+/// aggregate made of nothing but empty records with empty keys, that is about 25 times its length.
 pub fn deaggregate(data: Bytes, range: &HashKeyRange, policy: OutOfRange) -> Deaggregated {
     let checked = (policy != OutOfRange::Deliver).then_some(range);
     let decoded =

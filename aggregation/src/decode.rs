@@ -110,7 +110,8 @@ impl Counts {
 /// The key tables.
 struct Tables<'a> {
     partition_keys: Vec<&'a str>,
-    explicit_hash_keys: Vec<&'a str>,
+    /// `None` where the text is not a hash key, which matters only if a record names it.
+    explicit_hash_keys: Vec<Option<HashKey>>,
     /// For each partition key its place in `used` plus one, or 0.
     use_of: Vec<u32>,
     used: Vec<UsedKey>,
@@ -136,7 +137,7 @@ impl<'a> Tables<'a> {
                     partition_keys.push(text(reader.length_delimited()?)?);
                 }
                 Some((body::EXPLICIT_HASH_KEY_TABLE, WireType::LengthDelimited)) => {
-                    explicit_hash_keys.push(text(reader.length_delimited()?)?);
+                    explicit_hash_keys.push(HashKey::parse_decimal(text(reader.length_delimited()?)?).ok());
                 }
                 Some((number, wire_type)) => reader.skip(number, wire_type)?,
                 None => break,
@@ -147,7 +148,7 @@ impl<'a> Tables<'a> {
             partition_keys,
             explicit_hash_keys,
             use_of,
-            used: Vec::new(),
+            used: Vec::with_capacity(counts.partition_keys.min(counts.records)),
         })
     }
 
@@ -162,7 +163,7 @@ impl<'a> Tables<'a> {
                     text: Arc::from(text),
                     hash_key: None,
                 });
-                // A key table beyond four thousand million entries would merely not be shared.
+                // Beyond four thousand million keys they would merely not be shared.
                 self.use_of[index] = u32::try_from(self.used.len()).unwrap_or(0);
                 self.used.len() - 1
             }
@@ -172,11 +173,11 @@ impl<'a> Tables<'a> {
     }
 
     fn explicit_hash_key(&self, index: usize) -> Result<HashKey, MalformedReason> {
-        let text = self
+        let entry = self
             .explicit_hash_keys
             .get(index)
             .ok_or(MalformedReason::ExplicitHashKeyIndex)?;
-        HashKey::parse_decimal(text).map_err(|_| MalformedReason::ExplicitHashKey)
+        entry.ok_or(MalformedReason::ExplicitHashKey)
     }
 }
 
