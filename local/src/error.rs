@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use aws_sdk_kinesis::error::{DisplayErrorContext, SdkError};
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::create_stream;
 use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError;
 
@@ -64,7 +64,7 @@ impl StartError {
 #[non_exhaustive]
 pub enum CreateStreamError {
     /// The endpoint refused the stream: the name is taken or malformed, or the number of shards is out of range.
-    #[error("cannot create stream {stream}: {}", DisplayErrorContext(source.as_ref()))]
+    #[error("cannot create stream {stream}: {}", reason(source.as_ref()))]
     Refused {
         /// The stream's name.
         stream: String,
@@ -73,7 +73,7 @@ pub enum CreateStreamError {
         source: Box<SdkError<create_stream::CreateStreamError>>,
     },
     /// The endpoint did not tell the stream's state.
-    #[error("cannot describe stream {stream}: {}", DisplayErrorContext(source.as_ref()))]
+    #[error("cannot describe stream {stream}: {}", reason(source.as_ref()))]
     Describe {
         /// The stream's name.
         stream: String,
@@ -89,4 +89,24 @@ pub enum CreateStreamError {
         /// How long the call waited.
         waited: Duration,
     },
+}
+
+/// What the endpoint answered, or why there was no answer, in one line.
+fn reason<E>(error: &SdkError<E>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    if let Some(code) = error.code() {
+        return format!(
+            "{code}: {}",
+            error.message().unwrap_or("no message").trim_end_matches('.')
+        );
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
 }
