@@ -88,10 +88,17 @@ fn encode(batch: Batch) -> Answer<Vec<Packed>> {
     let mut builder = AggregateBuilder::new(AggregateLimits::DEFAULT.with_max_bytes(batch.max_bytes)?);
     let mut packed = Vec::new();
     for record in batch.records {
-        let explicit = record.explicit_hash_key.as_deref().map(HashKey::parse_decimal).transpose()?;
+        let explicit = record
+            .explicit_hash_key
+            .as_deref()
+            .map(HashKey::parse_decimal)
+            .transpose()?;
         let hash_key = explicit.unwrap_or_else(|| HashKey::of_partition_key(&record.partition_key));
         let data = BASE64.decode(&record.data)?;
-        if builder.try_push(&record.partition_key, explicit, hash_key, &data).is_err() {
+        if builder
+            .try_push(&record.partition_key, explicit, hash_key, &data)
+            .is_err()
+        {
             packed.extend(seal(&mut builder)?);
             builder.try_push(&record.partition_key, explicit, hash_key, &data)?;
         }
