@@ -223,6 +223,14 @@ pub enum StoreError {
         /// What differs.
         reason: String,
     },
+    /// The table exists and did not become usable in time.
+    #[error("lease table `{table}` did not become active within {waited:?}")]
+    TableNotReady {
+        /// The table's name.
+        table: String,
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// A right is missing.
     #[error("no permission for {operation} on table `{table}`")]
     AccessDenied {
@@ -285,7 +293,7 @@ impl StoreError {
     /// Whether the same call may succeed later without anybody changing something.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Throttled { .. } | Self::Unavailable { .. })
+        matches!(self, Self::Throttled { .. } | Self::Unavailable { .. } | Self::TableNotReady { .. })
     }
 }
 

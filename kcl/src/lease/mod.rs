@@ -135,6 +135,11 @@ impl Lease {
         self.checkpoint_owner.is_some()
     }
 
+    /// Whether a take by `me` counts as a switch of owners (KCL: the rule for `ownerSwitchesSinceCheckpoint`).
+    pub(crate) fn switches_to(&self, me: &WorkerId) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner != me) || self.checkpoint_owner.as_ref() == Some(me)
+    }
+
     /// Whether the shard is finished.
     #[must_use]
     pub fn is_finished(&self) -> bool {

@@ -1,5 +1,11 @@
 //! Where leases live. One trait, its conditions stated as outcomes; a lost condition is an answer, not an error.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod dynamodb;
+pub mod memory;
+mod refusal;
+
 use std::fmt;
 
 use futures::future::BoxFuture;

@@ -1,0 +1,209 @@
+//! Leases in memory, with the same conditions as the table: for tests, examples and trials.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use kinesis_aggregation::ShardId;
+
+use super::refusal::{self, RefusedCheckpoint, RefusedRelease};
+use super::{CheckpointUpdate, LeaseStore, Listing, Renewal};
+use crate::error::StoreError;
+use crate::lease::{Lease, LeaseKey, WorkerId};
+
+/// A lease table inside this process. Clones share it, so several workers of one process can share leases.
+///
+/// Nothing is kept when the last clone is dropped.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryLeaseStore {
+    rows: Arc<Mutex<Rows>>,
+}
+
+type Rows = BTreeMap<LeaseKey, Lease>;
+
+impl MemoryLeaseStore {
+    /// An empty table.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    // A leaf lock: held for one synchronous step, never across an await.
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One step on the table, done when the future is first polled.
+    fn step<'a, T: Send + 'a>(
+        &'a self,
+        step: impl FnOnce(&mut Rows) -> T + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        async move { Ok(step(&mut self.rows())) }.boxed()
+    }
+}
+
+impl LeaseStore for MemoryLeaseStore {
+    fn prepare(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.step(|_| ())
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Listing, StoreError>> {
+        self.step(|rows| Listing {
+            leases: rows.values().cloned().collect(),
+            skipped: Vec::new(),
+        })
+    }
+
+    fn get<'a>(&'a self, key: &'a LeaseKey) -> BoxFuture<'a, Result<Option<Lease>, StoreError>> {
+        self.step(|rows| rows.get(key).cloned())
+    }
+
+    fn create<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.step(|rows| {
+            let absent = !rows.contains_key(&lease.key);
+            if absent {
+                rows.insert(lease.key.clone(), lease.clone());
+            }
+            absent
+        })
+    }
+
+    fn renew<'a>(&'a self, held: &'a Lease) -> BoxFuture<'a, Result<Renewal, StoreError>> {
+        self.step(|rows| match rows.get_mut(&held.key) {
+            Some(row)
+                if row.counter == held.counter && (held.hand_over_pending() || !row.hand_over_pending()) =>
+            {
+                row.counter += 1;
+                Renewal::Held(Lease {
+                    counter: row.counter,
+                    ..held.clone()
+                })
+            }
+            row => refusal::of_renewal(held, row.cloned()),
+        })
+    }
+
+    fn take<'a>(
+        &'a self,
+        observed: &'a Lease,
+        me: &'a WorkerId,
+    ) -> BoxFuture<'a, Result<Option<Lease>, StoreError>> {
+        self.step(|rows| match rows.get_mut(&observed.key) {
+            Some(row) if row.counter == observed.counter => {
+                row.owner_switches += u64::from(observed.switches_to(me));
+                row.owner = Some(me.clone());
+                row.checkpoint_owner = None;
+                row.counter += 1;
+                Some(row.clone())
+            }
+            row => refusal::of_take(observed, me, row.cloned()),
+        })
+    }
+
+    fn request_hand_over<'a>(
+        &'a self,
+        observed: &'a Lease,
+        next: &'a WorkerId,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.step(|rows| match (rows.get_mut(&observed.key), &observed.owner) {
+            (Some(row), Some(owner)) if row.owner.as_ref() == Some(owner) && !row.hand_over_pending() => {
+                row.checkpoint_owner = row.owner.replace(next.clone());
+                true
+            }
+            (row, Some(_)) => refusal::of_hand_over_request(observed, next, row.as_deref()),
+            (_, None) => false,
+        })
+    }
+
+    fn complete_hand_over<'a>(&'a self, held: &'a Lease) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.step(|rows| complete(rows, held))
+    }
+
+    fn release<'a>(&'a self, held: &'a Lease) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.step(|rows| match rows.get_mut(&held.key) {
+            Some(row) if same_owners(row, held) => {
+                if row.checkpoint_owner.take().is_none() {
+                    row.owner = None;
+                }
+                row.counter += 1;
+                true
+            }
+            row => match refusal::of_release(held, row.cloned()) {
+                RefusedRelease::Answer(answer) => answer,
+                RefusedRelease::HandOver(row) => complete(rows, &row),
+            },
+        })
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        held: &'a Lease,
+        update: &'a CheckpointUpdate,
+    ) -> BoxFuture<'a, Result<Renewal, StoreError>> {
+        self.step(|rows| match rows.get_mut(&held.key) {
+            Some(row) if row.counter == held.counter => Renewal::Held(write_checkpoint(row, update)),
+            row => match refusal::of_checkpoint(held, update, row.as_deref().cloned()) {
+                RefusedCheckpoint::Answer(answer) => answer,
+                RefusedCheckpoint::Again(_) => match row {
+                    Some(row) => Renewal::Held(write_checkpoint(row, update)),
+                    None => Renewal::Lost(None),
+                },
+            },
+        })
+    }
+
+    fn set_children<'a>(
+        &'a self,
+        key: &'a LeaseKey,
+        children: &'a [ShardId],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.step(|rows| {
+            if let Some(row) = rows.get_mut(key) {
+                row.children.extend(children.iter().cloned());
+            }
+        })
+    }
+
+    fn delete<'a>(&'a self, key: &'a LeaseKey) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.step(|rows| {
+            rows.remove(key);
+        })
+    }
+}
+
+fn complete(rows: &mut Rows, held: &Lease) -> bool {
+    match rows.get_mut(&held.key) {
+        Some(row) if held.hand_over_pending() && same_owners(row, held) => {
+            row.checkpoint_owner = None;
+            row.counter += 1;
+            true
+        }
+        row => held.hand_over_pending() && refusal::of_completion(held, row.as_deref()),
+    }
+}
+
+fn write_checkpoint(row: &mut Lease, update: &CheckpointUpdate) -> Lease {
+    if update.pending.is_none() {
+        row.owner_switches = 0;
+    }
+    row.checkpoint = update.checkpoint.clone();
+    row.pending = update.pending.clone();
+    row.counter += 1;
+    row.clone()
+}
+
+fn same_owners(row: &Lease, held: &Lease) -> bool {
+    row.owner == held.owner && row.checkpoint_owner == held.checkpoint_owner
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MemoryLeaseStore;
+    use crate::store::conformance;
+
+    #[tokio::test]
+    async fn keeps_the_promises_of_every_store() {
+        conformance::run(|| async { MemoryLeaseStore::new() }).await;
+    }
+}
