@@ -45,3 +45,8 @@ mod tls;
 
 pub use crate::error::{CreateStreamError, StartError};
 pub use crate::local::{Local, LocalBuilder};
+
+/// Runs the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -5,11 +5,12 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sdk_kinesis::config::{BehaviorVersion, Region};
 use kinesis_local::Local;
+use tokio::time::Instant;
 
 /// A running program, killed if a test fails half way.
 struct Program(Child);

@@ -226,3 +226,76 @@ const MAX_BYTES: usize = 10 * 1024 * 1024;
 
 /// Records copied out of the store at a time: little is copied in vain when the byte limit ends a page.
 const FETCH: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use ferrokinesis::store::StoreOptions;
+
+    use super::*;
+
+    const FIRST_SHARD: &str = "shardId-000000000000";
+    const SEQUENCE_NUMBER: &str = "49680428697995738806491568058642938532681428860133179394";
+    const FIVE_MINUTES: u64 = 300_000;
+    /// Between the making of an iterator and the look at it.
+    const SLACK: u64 = 10_000;
+
+    fn parse(iterator: &str, limit: &str) -> Option<Read> {
+        let body = format!(r#"{{"ShardIterator":"{iterator}"{limit}}}"#);
+        Read::parse(body.as_bytes(), &Store::new(StoreOptions::default()))
+    }
+
+    fn made(shard: &str, sequence_number: &str, at: u64) -> String {
+        create_shard_iterator("orders", shard, sequence_number, at)
+    }
+
+    #[test]
+    fn regular_reads_are_taken_and_all_others_left_to_the_engine() {
+        let now = current_time_ms();
+        let good = made(FIRST_SHARD, SEQUENCE_NUMBER, now);
+        let cases = [
+            ("fresh", good.clone(), "", true),
+            (
+                "old",
+                made(FIRST_SHARD, SEQUENCE_NUMBER, now - FIVE_MINUTES + SLACK),
+                "",
+                true,
+            ),
+            (
+                "expired",
+                made(FIRST_SHARD, SEQUENCE_NUMBER, now - FIVE_MINUTES - 1),
+                "",
+                false,
+            ),
+            (
+                "of tomorrow",
+                made(FIRST_SHARD, SEQUENCE_NUMBER, now + 86_400_000),
+                "",
+                false,
+            ),
+            (
+                "other shard text",
+                made("shardId-0", SEQUENCE_NUMBER, now),
+                "",
+                false,
+            ),
+            ("no shard", made("nonsense", SEQUENCE_NUMBER, now), "", false),
+            ("no number", made(FIRST_SHARD, "nonsense", now), "", false),
+            ("nonsense", "nonsense".to_owned(), "", false),
+            ("lowest limit", good.clone(), r#","Limit":1"#, true),
+            ("highest limit", good.clone(), r#","Limit":10000"#, true),
+            ("limit 0", good.clone(), r#","Limit":0"#, false),
+            ("limit too high", good.clone(), r#","Limit":10001"#, false),
+            ("limit below 0", good.clone(), r#","Limit":-1"#, false),
+            ("limit as text", good, r#","Limit":"1""#, false),
+        ];
+        for (name, iterator, limit, taken) in cases {
+            assert_eq!(parse(&iterator, limit).is_some(), taken, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_or_shard_that_is_gone_is_left_to_the_engine() {
+        let read = parse(&made(FIRST_SHARD, SEQUENCE_NUMBER, current_time_ms()), "").unwrap();
+        assert!(read.page(&Store::new(StoreOptions::default())).await.is_none());
+    }
+}
