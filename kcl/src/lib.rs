@@ -13,6 +13,7 @@ mod process;
 mod processor;
 mod record;
 mod shard;
+mod source;
 mod stream;
 
 pub use config::{ConsumerConfig, ConsumerConfigBuilder, InitialPosition};

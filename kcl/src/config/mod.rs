@@ -8,9 +8,10 @@ use std::time::SystemTime;
 
 use crate::error::ConfigError;
 use crate::lease::WorkerId;
+use crate::shard_sync::Start;
 use crate::stream::{StreamName, is_service_name};
 
-pub(crate) use coordination::Coordination;
+pub(crate) use coordination::{Backoff, Coordination};
 pub(crate) use lease::Leasing;
 pub(crate) use retrieval::Retrieval;
 
@@ -50,6 +51,17 @@ pub enum InitialPosition {
     Latest,
     /// With the first record that arrived at or after this time.
     AtTimestamp(SystemTime),
+}
+
+impl InitialPosition {
+    /// What the lease table can hold of it.
+    pub(crate) fn start(self) -> Start {
+        match self {
+            Self::TrimHorizon => Start::TrimHorizon,
+            Self::Latest => Start::Latest,
+            Self::AtTimestamp(_) => Start::AtTimestamp,
+        }
+    }
 }
 
 impl ConsumerConfig {

@@ -9,6 +9,9 @@
 //! ```
 
 mod checkpointer;
+mod children;
+pub(crate) mod driver;
+pub(crate) mod hands;
 pub(crate) mod keeper;
 
 pub use checkpointer::Checkpointer;

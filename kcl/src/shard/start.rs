@@ -32,15 +32,6 @@ impl StartAt {
         })
     }
 
-    /// The checkpoint of a lease that starts here by configuration.
-    pub(crate) fn sentinel(initial: InitialPosition) -> Checkpoint {
-        match initial {
-            InitialPosition::TrimHorizon => Checkpoint::TrimHorizon,
-            InitialPosition::Latest => Checkpoint::Latest,
-            InitialPosition::AtTimestamp(_) => Checkpoint::AtTimestamp,
-        }
-    }
-
     /// Where to go on with a new iterator. `fetched` is the last Kinesis record that was read, `first_asked` the wall time of the
     /// first iterator.
     ///
@@ -102,7 +93,7 @@ mod tests {
     #[test]
     fn a_configured_start_and_its_sentinel_agree() {
         for initial in [InitialPosition::TrimHorizon, InitialPosition::Latest, InitialPosition::AtTimestamp(time(5))] {
-            let start = StartAt::of_checkpoint(&StartAt::sentinel(initial), initial);
+            let start = StartAt::of_checkpoint(&initial.start().checkpoint(), initial);
             let expected = match initial {
                 InitialPosition::TrimHorizon => StartAt::TrimHorizon,
                 InitialPosition::Latest => StartAt::Latest,

@@ -1,0 +1,329 @@
+//! Carries out the steps of one shard: calls the user's code, the source, the keeper. Decides nothing.
+
+use std::any::Any;
+use std::future::{Future, pending};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use futures::FutureExt as _;
+use kinesis_aggregation::HashKeyRange;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+use tracing::{debug, error, info, warn};
+
+use super::Checkpointer;
+use super::children::record_children;
+use super::keeper::{Command, KeeperHandle, chain};
+use crate::config::{Backoff, ConsumerConfig};
+use crate::lease::{Lease, LeaseKey};
+use crate::position::Checkpoint;
+use crate::processor::{Initialization, RecordBatch, RecordProcessor, RecordProcessorFactory};
+use crate::shard::machine::{Event, Step};
+use crate::shard::start::StartAt;
+use crate::source::ahead::{Budget, HeldBatch, ReadAhead};
+use crate::source::{ShardEnd, Source};
+use crate::store::LeaseStore;
+use crate::stream::ShardContext;
+
+/// What all drivers of a consumer share.
+#[derive(Debug)]
+pub(crate) struct Workshop<S, F> {
+    pub(crate) config: Arc<ConsumerConfig>,
+    pub(crate) source: Arc<S>,
+    pub(crate) store: Arc<dyn LeaseStore>,
+    pub(crate) factory: Arc<F>,
+    pub(crate) budget: Budget,
+    pub(crate) tally: Tally,
+}
+
+/// What was processed, over all shards.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) records: AtomicU64,
+    pub(crate) batches: AtomicU64,
+}
+
+/// Everything that the steps of one shard touch.
+pub(super) struct Hands<S: Source, F: RecordProcessorFactory> {
+    shop: Arc<Workshop<S, F>>,
+    shard: ShardContext,
+    /// As it was taken.
+    lease: Lease,
+    keeper: KeeperHandle,
+    checkpointer: Checkpointer,
+    processor: Option<F::Processor>,
+    reading: Option<ReadAhead>,
+    in_hand: Option<HeldBatch>,
+    end: ShardEnd,
+    pauses: Option<ExponentialBackoff>,
+    /// In a row, of the step that is repeated.
+    failures: u32,
+}
+
+impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
+    pub(super) fn new(
+        shop: Arc<Workshop<S, F>>,
+        shard: ShardContext,
+        lease: Lease,
+        keeper: KeeperHandle,
+    ) -> Self {
+        Self {
+            shop,
+            shard,
+            lease,
+            checkpointer: Checkpointer::new(keeper.clone()),
+            keeper,
+            processor: None,
+            reading: None,
+            in_hand: None,
+            end: ShardEnd::default(),
+            pauses: None,
+            failures: 0,
+        }
+    }
+
+    /// Carries a step out. Where the keeper is gone it waits for ever: the driver hears of it and drops the call.
+    pub(super) async fn act(&mut self, step: Step) -> Event {
+        let event = match step {
+            Step::CheckParents => self.check_parents().await,
+            Step::WaitForParents => {
+                sleep(self.shop.config.coordination.parent_poll).await;
+                Event::Paused
+            }
+            Step::Pause => {
+                sleep(self.next_pause()).await;
+                Event::Paused
+            }
+            Step::Initialize => self.initialize().await,
+            Step::Read => self.read().await,
+            Step::Process => self.process().await,
+            Step::RecordChildren => self.record_children().await,
+            Step::EndShard => self.end_shard().await,
+            Step::RequestShutdown => self.request_shutdown().await,
+            Step::TellLost => self.tell_lost().await,
+            Step::GiveUp => self.give_up().await,
+            // The driver ends before it comes here.
+            Step::Done(_) => pending().await,
+        };
+        if !matches!(event, Event::Failed | Event::Paused) {
+            self.pauses = None;
+            self.failures = 0;
+        }
+        event
+    }
+
+    async fn check_parents(&mut self) -> Event {
+        for parent in self.lease.parents.clone() {
+            match self.shop.store.get(&LeaseKey::of_shard(&parent)).await {
+                Ok(None) => {}
+                Ok(Some(lease)) if lease.is_finished() => {}
+                Ok(Some(_)) => {
+                    debug!(%parent, "waiting for the parent shard");
+                    return Event::ParentsUnfinished;
+                }
+                Err(error) => return self.failed("parent shard cannot be looked up", &error),
+            }
+        }
+        Event::ParentsFinished
+    }
+
+    async fn initialize(&mut self) -> Event {
+        let initial = self.shop.config.initial_position();
+        let Some(start) = StartAt::of_checkpoint(&self.lease.checkpoint, initial) else {
+            // The machine begins a finished lease elsewhere.
+            return Event::Panicked;
+        };
+        if self.processor.is_none() {
+            match catch_unwind(AssertUnwindSafe(|| self.shop.factory.create(&self.shard))) {
+                Ok(processor) => self.processor = Some(processor),
+                Err(panic) => return self.panicked("create", &*panic),
+            }
+        }
+        let Some(processor) = &mut self.processor else { return Event::Panicked };
+        let input = Initialization {
+            shard: &self.shard,
+            checkpoint: &self.lease.checkpoint,
+            pending: self.lease.pending.as_ref(),
+        };
+        match unwound(async { processor.initialize(input).await }).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return self.failed("initialize failed", &*error),
+            Err(panic) => return self.panicked("initialize", &*panic),
+        }
+        info!(position = %self.lease.checkpoint, "processing starts");
+        let range = self.lease.hash_range.unwrap_or(HashKeyRange::FULL);
+        let reader = self.shop.source.open(self.shard.shard_id().clone(), range, start);
+        self.reading = Some(ReadAhead::start(reader, self.shop.budget.clone()));
+        Event::Initialized
+    }
+
+    async fn read(&mut self) -> Event {
+        let Some(reading) = &mut self.reading else { return pending().await };
+        let Some(mut held) = reading.next().await else {
+            error!("reader ended before the end of the shard");
+            return Event::Panicked;
+        };
+        // Reading starts AT the checkpoint, because the rest of an aggregate may be to do.
+        held.batch.records.skip_done(&self.lease.checkpoint);
+        let ended = held.batch.end.is_some();
+        if let Some(end) = held.batch.end.take() {
+            self.end = end;
+        }
+        let empty = held.batch.is_empty();
+        self.in_hand = Some(held);
+        Event::Batch { empty, ended }
+    }
+
+    #[tracing::instrument(name = "kcl.process", skip_all)]
+    async fn process(&mut self) -> Event {
+        let Some(batch) = self.next_attempt().await else { return Event::Processed };
+        let count = batch.len() as u64;
+        // By our own clock, in case this process stood still and the keeper has not been heard yet.
+        if !self.keeper.is_held(Instant::now().into_std()) {
+            return pending().await;
+        }
+        if let Some(last) = batch.last_position() {
+            self.tell(Command::Delivering(last.clone())).await;
+        }
+        let Some(processor) = &mut self.processor else { return Event::Processed };
+        let answer = unwound(async { processor.process_records(batch, &self.checkpointer).await }).await;
+        match answer {
+            Ok(Ok(())) => {
+                self.tell(Command::Processed).await;
+                self.in_hand = None;
+                self.shop.tally.records.fetch_add(count, Ordering::Relaxed);
+                self.shop.tally.batches.fetch_add(1, Ordering::Relaxed);
+                debug!(records = count, "processed");
+                Event::Processed
+            }
+            Ok(Err(error)) => {
+                self.tell(Command::ProcessingFailed).await;
+                self.failed("process_records failed, the same records come again", &*error)
+            }
+            Err(panic) => self.panicked("process_records", &*panic),
+        }
+    }
+
+    /// The batch in hand without what is done of it. `None`: all of it is.
+    async fn next_attempt(&mut self) -> Option<RecordBatch> {
+        let held = self.in_hand.as_mut()?;
+        if self.failures > 0
+            && let Some(written) = self.keeper.written().await
+        {
+            held.batch.records.skip_done(&written);
+        }
+        (!held.batch.is_empty()).then(|| held.batch.records.clone())
+    }
+
+    async fn record_children(&mut self) -> Event {
+        self.in_hand = None;
+        let patient = self.failures < CHILDREN_PATIENCE;
+        let Workshop { source, store, .. } = &*self.shop;
+        match record_children(&**source, &**store, self.shard.shard_id(), &self.end, patient).await {
+            Ok(()) => {
+                self.tell(Command::ShardEnded).await;
+                Event::ChildrenRecorded
+            }
+            Err(error) => self.failed("leases of the next shards cannot be made", &error),
+        }
+    }
+
+    async fn end_shard(&mut self) -> Event {
+        let Some(processor) = &mut self.processor else { return Event::EndCheckpointed };
+        match unwound(async { processor.shard_ended(&self.checkpointer).await }).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return self.failed("shard_ended failed, it is called again", &*error),
+            Err(panic) => return self.panicked("shard_ended", &*panic),
+        }
+        match self.keeper.written().await {
+            Some(Checkpoint::ShardEnd) => Event::EndCheckpointed,
+            Some(_) => self.failed("shard_ended did not checkpoint, it is called again", &NotCheckpointed),
+            None => pending().await,
+        }
+    }
+
+    async fn request_shutdown(&mut self) -> Event {
+        self.reading = None;
+        self.in_hand = None;
+        if let Some(processor) = &mut self.processor {
+            match unwound(async { processor.shutdown_requested(&self.checkpointer).await }).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => warn!(error = %chain(&*error), "shutdown_requested failed, the lease is given up"),
+                Err(panic) => return self.panicked("shutdown_requested", &*panic),
+            }
+        }
+        Event::ShutdownAnswered
+    }
+
+    async fn tell_lost(&mut self) -> Event {
+        self.reading = None;
+        self.in_hand = None;
+        if let Some(processor) = &mut self.processor
+            && let Err(panic) = unwound(async { processor.lease_lost().await }).await
+        {
+            return self.panicked("lease_lost", &*panic);
+        }
+        Event::LossAnswered
+    }
+
+    async fn give_up(&mut self) -> Event {
+        self.reading = None;
+        let (reply, answer) = oneshot::channel();
+        if self.keeper.send(Command::GiveUp { reply }).await {
+            // An error is an answer too: the keeper has ended.
+            let _ = answer.await;
+        }
+        Event::GivenUp
+    }
+
+    async fn tell(&self, command: Command) {
+        if !self.keeper.send(command).await {
+            pending().await
+        }
+    }
+
+    fn failed(&mut self, what: &'static str, error: &(dyn std::error::Error + 'static)) -> Event {
+        self.failures = self.failures.saturating_add(1);
+        warn!(shard_id = %self.shard.shard_id(), attempt = self.failures, error = %chain(error), "{what}");
+        Event::Failed
+    }
+
+    fn panicked(&mut self, method: &'static str, panic: &(dyn Any + Send)) -> Event {
+        let message = panic.downcast_ref::<&str>().copied();
+        let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let message = message.unwrap_or("no message");
+        error!(shard_id = %self.shard.shard_id(), error = message, "processor panicked in {method}, its lease is given up");
+        self.processor = None;
+        self.reading = None;
+        self.in_hand = None;
+        Event::Panicked
+    }
+
+    fn next_pause(&mut self) -> Duration {
+        let Backoff { min, max } = self.shop.config.coordination.retry_backoff;
+        let pauses = self.pauses.get_or_insert_with(|| {
+            ExponentialBuilder::new()
+                .with_min_delay(min)
+                .with_max_delay(max)
+                .with_jitter()
+                .without_max_times()
+                .build()
+        });
+        pauses.next().unwrap_or(max)
+    }
+}
+
+/// `shard_ended` returned without an error and without a checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[error("the end of the shard must be checkpointed")]
+struct NotCheckpointed;
+
+async fn unwound<T>(call: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
+    AssertUnwindSafe(call).catch_unwind().await
+}
+
+/// Ours: how often a closed shard without listed children is taken for a listing behind the times.
+const CHILDREN_PATIENCE: u32 = 5;

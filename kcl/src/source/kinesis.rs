@@ -1,0 +1,205 @@
+//! The stream in Kinesis: the SDK's calls, their answers in our words.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::retry::{ReconnectMode, RetryConfig, RetryPartition};
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::primitives::DateTime;
+use aws_sdk_kinesis::types::{self, ShardIteratorType};
+use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
+
+use super::failure::{Failure, Kind};
+use super::polling::PollingReader;
+use super::{RawRecord, ShardEnd, Source};
+use crate::config::ConsumerConfig;
+use crate::error::BoxError;
+use crate::position::SequenceNumber;
+use crate::shard::start::StartAt;
+use crate::shard_sync::Shard;
+use crate::shard_sync::children::ChildShard;
+
+/// One stream in Kinesis. Reads are repeated by their reader, so the SDK repeats none; listings are repeated by the SDK.
+#[derive(Debug, Clone)]
+pub(crate) struct KinesisStream {
+    data: Client,
+    control: Client,
+    config: Arc<ConsumerConfig>,
+}
+
+/// One answer of GetRecords.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) records: Vec<RawRecord>,
+    pub(crate) next_iterator: Option<String>,
+    pub(crate) behind: Option<Duration>,
+    pub(crate) children: Vec<ChildShard>,
+}
+
+impl KinesisStream {
+    pub(crate) fn new(builder: &aws_sdk_kinesis::config::Builder, config: Arc<ConsumerConfig>) -> Self {
+        let timeout = config.retrieval.request_timeout;
+        let timeouts = |attempt: Duration, operation: Duration| {
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .read_timeout(attempt)
+                .operation_attempt_timeout(attempt)
+                .operation_timeout(operation)
+                .build()
+        };
+        // One failed read says nothing about the connection that all shards share.
+        let no_retries = RetryConfig::disabled().with_reconnect_mode(ReconnectMode::ReuseAllConnections);
+        let data = builder.clone().retry_config(no_retries).timeout_config(timeouts(timeout, timeout));
+        let control = builder
+            .clone()
+            .retry_config(RetryConfig::standard().with_max_attempts(CONTROL_ATTEMPTS).with_initial_backoff(CONTROL_BACKOFF))
+            .retry_partition(RetryPartition::new("kinesis-kcl-control"))
+            .timeout_config(timeouts(CONTROL_TIMEOUT, CONTROL_TIMEOUT * 2));
+        Self { data: Client::from_conf(data.build()), control: Client::from_conf(control.build()), config }
+    }
+
+    pub(crate) fn config(&self) -> &ConsumerConfig {
+        &self.config
+    }
+
+    pub(crate) async fn shard_iterator(&self, shard: &ShardId, start: &StartAt) -> Result<String, Failure> {
+        const OPERATION: &str = "GetShardIterator";
+        let call = self
+            .data
+            .get_shard_iterator()
+            .stream_name(self.config.stream().as_str())
+            .shard_id(shard.as_str());
+        let call = match start {
+            StartAt::TrimHorizon => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            StartAt::Latest => call.shard_iterator_type(ShardIteratorType::Latest),
+            StartAt::AtTimestamp(time) => call
+                .shard_iterator_type(ShardIteratorType::AtTimestamp)
+                .timestamp(DateTime::from(*time)),
+            StartAt::AtSequence(number) => call
+                .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+                .starting_sequence_number(number.as_str()),
+            StartAt::AfterSequence(number) => call
+                .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
+                .starting_sequence_number(number.as_str()),
+        };
+        let output = call.send().await.map_err(|error| Failure::of_sdk(OPERATION, error))?;
+        output.shard_iterator.ok_or_else(|| Failure::bad_answer(OPERATION, "no iterator in the answer"))
+    }
+
+    pub(crate) async fn records(&self, iterator: &str) -> Result<Page, Failure> {
+        const OPERATION: &str = "GetRecords";
+        let output = self
+            .data
+            .get_records()
+            .shard_iterator(iterator)
+            .limit(i32::try_from(self.config.retrieval.max_records).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(|error| Failure::of_sdk(OPERATION, error))?;
+        let bad = |source: BoxError| Failure::bad_answer(OPERATION, source);
+        let behind = output.millis_behind_latest.and_then(|ms| u64::try_from(ms).ok());
+        Ok(Page {
+            records: output.records.into_iter().map(raw_record).collect::<Result<_, _>>().map_err(bad)?,
+            next_iterator: output.next_shard_iterator,
+            behind: behind.map(Duration::from_millis),
+            children: output
+                .child_shards
+                .unwrap_or_default()
+                .iter()
+                .map(child_shard)
+                .collect::<Result<_, _>>()
+                .map_err(bad)?,
+        })
+    }
+
+    /// What it means that a read says there is no such thing: the end of the shard, if its stream is still there without it.
+    pub(crate) async fn is_shard_gone(&self, shard: &ShardId) -> Result<bool, Failure> {
+        let shards = self.list_shards().await?;
+        Ok(!shards.is_empty() && shards.iter().all(|listed| listed.id != *shard))
+    }
+}
+
+impl Source for KinesisStream {
+    type Reader = PollingReader;
+
+    async fn list_shards(&self) -> Result<Vec<Shard>, Failure> {
+        const OPERATION: &str = "ListShards";
+        let first = self.control.list_shards().stream_name(self.config.stream().as_str());
+        let mut call = first.clone();
+        let mut shards = Vec::new();
+        loop {
+            let page = match call.max_results(LISTED).send().await.map_err(|error| Failure::of_sdk(OPERATION, error)) {
+                Ok(page) => page,
+                // It took more than five minutes to come here.
+                Err(failure) if failure.kind == Kind::TokenExpired => {
+                    shards.clear();
+                    call = first.clone();
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
+            for shard in page.shards.unwrap_or_default() {
+                shards.push(listed_shard(&shard).map_err(|source| Failure::bad_answer(OPERATION, source))?);
+            }
+            // A token stands for the stream: the service refuses both together.
+            let Some(token) = page.next_token else { return Ok(shards) };
+            call = self.control.list_shards().next_token(token);
+        }
+    }
+
+    fn open(&self, shard: ShardId, range: HashKeyRange, start: StartAt) -> PollingReader {
+        PollingReader::new(self.clone(), shard, range, start)
+    }
+}
+
+fn raw_record(record: types::Record) -> Result<RawRecord, BoxError> {
+    Ok(RawRecord {
+        sequence_number: SequenceNumber::parse(&record.sequence_number)?,
+        partition_key: record.partition_key,
+        data: record.data.into_bytes(),
+        arrived: record.approximate_arrival_timestamp.and_then(|time| SystemTime::try_from(time).ok()),
+    })
+}
+
+fn hash_range(range: Option<&types::HashKeyRange>) -> Result<HashKeyRange, BoxError> {
+    let range = range.ok_or("a shard has no hash key range")?;
+    let key = HashKey::parse_decimal;
+    Ok(HashKeyRange::new(key(range.starting_hash_key())?, key(range.ending_hash_key())?)?)
+}
+
+fn child_shard(child: &types::ChildShard) -> Result<ChildShard, BoxError> {
+    let parents = child.parent_shards().iter().map(|id| ShardId::new(id)).collect::<Result<_, _>>()?;
+    Ok(ChildShard { id: ShardId::new(child.shard_id())?, parents, hash_range: hash_range(child.hash_key_range())? })
+}
+
+fn listed_shard(shard: &types::Shard) -> Result<Shard, BoxError> {
+    let numbers = shard.sequence_number_range();
+    let parent = |id: Option<&str>| id.map(ShardId::new).transpose();
+    Ok(Shard {
+        id: ShardId::new(shard.shard_id())?,
+        parent: parent(shard.parent_shard_id())?,
+        adjacent_parent: parent(shard.adjacent_parent_shard_id())?,
+        hash_range: hash_range(shard.hash_key_range())?,
+        starting_sequence_number: numbers
+            .map(|range| SequenceNumber::parse(range.starting_sequence_number()))
+            .transpose()?,
+        closed: numbers.is_some_and(|range| range.ending_sequence_number().is_some()),
+    })
+}
+
+impl ShardEnd {
+    pub(crate) fn of(children: Vec<ChildShard>) -> Self {
+        Self { children }
+    }
+}
+
+/// Source: AWS SDK for Rust, default connect timeout. Applies to: every call.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
+/// Ours. Applies to: one attempt of a listing.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(4);
+const CONTROL_ATTEMPTS: u32 = 3;
+/// Ours: listings are rare, so a short first pause does no harm.
+const CONTROL_BACKOFF: Duration = Duration::from_millis(200);
+/// Source: AWS API reference, ListShards, `MaxResults`.
+const LISTED: i32 = 1_000;

@@ -1,0 +1,200 @@
+//! Batches from one shard: asked of the service, taken apart into user records, read one ahead within a memory budget.
+
+pub(crate) mod ahead;
+pub(crate) mod failure;
+pub(crate) mod kinesis;
+pub(crate) mod polling;
+
+use std::fmt;
+use std::future::Future;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use kinesis_aggregation::{Deaggregated, HashKeyRange, OutOfRange, RawReason, ShardId, deaggregate};
+use tracing::{trace, warn};
+
+use self::failure::Failure;
+use crate::position::SequenceNumber;
+use crate::processor::RecordBatch;
+use crate::record::{ClientRecord, DroppedRecords};
+use crate::shard::start::StartAt;
+use crate::shard_sync::Shard;
+use crate::shard_sync::children::ChildShard;
+
+/// One stream, as far as a consumer needs it.
+pub(crate) trait Source: fmt::Debug + Send + Sync + 'static {
+    type Reader: Reader;
+
+    /// All shards the stream still lists.
+    fn list_shards(&self) -> impl Future<Output = Result<Vec<Shard>, Failure>> + Send;
+
+    /// A reader of one shard. Nothing is asked yet.
+    fn open(&self, shard: ShardId, range: HashKeyRange, start: StartAt) -> Self::Reader;
+}
+
+/// Reads one shard. Call [`due`](Self::due), then [`read`](Self::read), and so on until a batch with an end.
+pub(crate) trait Reader: Send + 'static {
+    /// Waits until the next read may be made: the shard's pace, or the pause after a failure.
+    fn due(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// Reads once. Failures are ridden out by later reads: such a batch is empty, as one at the tip may be.
+    ///
+    /// # Cancel safety
+    /// A dropped call has read nothing: the next one begins at the same place.
+    fn read(&mut self) -> impl Future<Output = Batch> + Send;
+}
+
+/// What one read gave.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) records: RecordBatch,
+    /// Memory the records hold, about.
+    pub(crate) bytes: usize,
+    /// The shard is closed and this was all of it.
+    pub(crate) end: Option<ShardEnd>,
+}
+
+impl Batch {
+    /// Whether it says nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.end.is_none() && self.records.is_empty() && self.records.dropped().is_empty()
+    }
+}
+
+/// The end of a shard.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ShardEnd {
+    /// The shards that follow, where the service named them.
+    pub(crate) children: Vec<ChildShard>,
+}
+
+/// One Kinesis record as it came.
+#[derive(Debug)]
+pub(crate) struct RawRecord {
+    pub(crate) sequence_number: SequenceNumber,
+    pub(crate) partition_key: Option<String>,
+    pub(crate) data: Bytes,
+    pub(crate) arrived: Option<SystemTime>,
+}
+
+/// User records taken out of Kinesis records.
+#[derive(Debug, Default)]
+pub(crate) struct Unpacked {
+    pub(crate) records: Vec<ClientRecord>,
+    pub(crate) dropped: Vec<DroppedRecords>,
+    pub(crate) bytes: usize,
+}
+
+/// Takes aggregates apart by KCL's rule: an aggregate with a record outside the shard's hash range is dropped whole, and
+/// said so.
+pub(crate) fn unpack(shard: &ShardId, range: &HashKeyRange, raw: Vec<RawRecord>) -> Unpacked {
+    let mut unpacked = Unpacked { records: Vec::with_capacity(raw.len()), ..Unpacked::default() };
+    for record in raw {
+        let RawRecord { sequence_number, partition_key, data, arrived } = record;
+        unpacked.bytes += data.len();
+        let before = unpacked.records.len();
+        match deaggregate(data, range, OutOfRange::DropAggregate) {
+            Deaggregated::Raw { data, why } => {
+                if why != RawReason::NotAggregate {
+                    trace!(shard_id = %shard, position = %sequence_number, reason = %why, "delivered as it is");
+                }
+                let key = partition_key.as_deref();
+                unpacked.records.push(ClientRecord::plain(sequence_number, key, data, arrived));
+            }
+            Deaggregated::Aggregate(subs) => {
+                let of = |sub| ClientRecord::from_aggregate(&sequence_number, sub, arrived);
+                unpacked.records.extend(subs.into_iter().map(of));
+            }
+            Deaggregated::Dropped(aggregate) => {
+                let records = aggregate.record_count();
+                warn!(shard_id = %shard, position = %sequence_number, records, "aggregate dropped: a record of it lies outside the shard's hash range");
+                unpacked.dropped.push(DroppedRecords { shard_id: shard.clone(), sequence_number, records });
+            }
+            // Not by the policy above.
+            Deaggregated::HandedBack(aggregate) => {
+                let of = |sub| ClientRecord::from_aggregate(&sequence_number, sub, arrived);
+                unpacked.records.extend(aggregate.into_records().into_iter().map(of));
+            }
+        }
+        unpacked.bytes += (unpacked.records.len() - before) * size_of::<ClientRecord>();
+    }
+    unpacked
+}
+
+#[cfg(test)]
+mod tests {
+    use kinesis_aggregation::{AggregateBuilder, AggregateLimits, HashKey};
+
+    use super::*;
+
+    fn raw(number: u64, data: Bytes) -> RawRecord {
+        RawRecord {
+            sequence_number: SequenceNumber::parse(&number.to_string()).unwrap(),
+            partition_key: Some("outer".to_owned()),
+            data,
+            arrived: None,
+        }
+    }
+
+    fn aggregate(keys: &[u128]) -> Bytes {
+        let mut builder = AggregateBuilder::new(AggregateLimits::DEFAULT);
+        for &key in keys {
+            let key = HashKey::new(key);
+            builder.try_push("key", Some(key), key, key.to_string().as_bytes()).unwrap();
+        }
+        builder.seal().unwrap().into_data()
+    }
+
+    fn shard() -> ShardId {
+        ShardId::from_number(7)
+    }
+
+    fn range(start: u128, end: u128) -> HashKeyRange {
+        HashKeyRange::new(HashKey::new(start), HashKey::new(end)).unwrap()
+    }
+
+    #[test]
+    fn plain_and_aggregated_records_come_in_order_with_their_positions() {
+        let raws = vec![
+            raw(10, Bytes::from_static(b"plain")),
+            raw(11, aggregate(&[1, 2, 3])),
+            raw(12, Bytes::from_static(b"plain")),
+        ];
+        let unpacked = unpack(&shard(), &range(0, 5), raws);
+        let places: Vec<_> = unpacked.records.iter().map(|r| (r.position().to_string(), r.is_aggregated())).collect();
+        let expected = [("10/0", false), ("11/0", true), ("11/1", true), ("11/2", true), ("12/0", false)];
+        assert_eq!(places, expected.map(|(place, aggregated)| (place.to_owned(), aggregated)));
+        assert_eq!(unpacked.records[0].partition_key(), Some("outer"));
+        assert_eq!(unpacked.records[1].partition_key(), Some("key"));
+        assert_eq!(unpacked.records[3].data().as_ref(), b"3");
+        assert!(unpacked.dropped.is_empty());
+        assert!(unpacked.bytes > 10);
+    }
+
+    #[test]
+    fn an_aggregate_with_a_stranger_is_dropped_whole_and_reported() {
+        let raws = vec![raw(10, aggregate(&[1, 9])), raw(11, aggregate(&[1, 2]))];
+        let unpacked = unpack(&shard(), &range(0, 5), raws);
+        assert_eq!(unpacked.records.len(), 2);
+        assert_eq!(unpacked.dropped.len(), 1);
+        let dropped = &unpacked.dropped[0];
+        assert_eq!(dropped.shard_id(), &shard());
+        assert_eq!(dropped.sequence_number().as_str(), "10");
+        assert_eq!(dropped.records(), 2);
+    }
+
+    #[test]
+    fn with_an_unknown_range_nothing_is_dropped() {
+        let unpacked = unpack(&shard(), &HashKeyRange::FULL, vec![raw(10, aggregate(&[1, u128::MAX]))]);
+        assert_eq!((unpacked.records.len(), unpacked.dropped.len()), (2, 0));
+    }
+
+    #[test]
+    fn what_only_looks_like_an_aggregate_is_delivered_as_it_is() {
+        let mut broken = aggregate(&[1, 2]).to_vec();
+        *broken.last_mut().unwrap() ^= 1;
+        let unpacked = unpack(&shard(), &range(5, 6), vec![raw(10, Bytes::from(broken.clone()))]);
+        assert_eq!(unpacked.records[0].data().as_ref(), broken);
+        assert!(!unpacked.records[0].is_aggregated());
+    }
+}

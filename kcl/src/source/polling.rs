@@ -1,0 +1,185 @@
+//! Reading one shard by GetRecords.
+
+use std::time::{Duration, SystemTime};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use kinesis_aggregation::{HashKeyRange, ShardId};
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info, warn};
+
+use super::failure::{Failure, Kind};
+use super::kinesis::{KinesisStream, Page};
+use super::{Batch, RawRecord, Reader, ShardEnd, unpack};
+use crate::position::SequenceNumber;
+use crate::process::keeper::chain;
+use crate::processor::RecordBatch;
+use crate::shard::prefetch::Pace;
+use crate::shard::start::StartAt;
+
+/// A reader that polls.
+#[derive(Debug)]
+pub(crate) struct PollingReader {
+    stream: KinesisStream,
+    shard: ShardId,
+    range: HashKeyRange,
+    start: StartAt,
+    iterator: Option<String>,
+    /// The last Kinesis record read.
+    fetched: Option<SequenceNumber>,
+    first_asked: Option<SystemTime>,
+    pace: Pace,
+    trouble: Trouble,
+    /// The end of the pause after a failure.
+    not_before: Option<Instant>,
+}
+
+impl PollingReader {
+    pub(crate) fn new(stream: KinesisStream, shard: ShardId, range: HashKeyRange, start: StartAt) -> Self {
+        let pace = Pace::new(stream.config().retrieval.idle);
+        Self {
+            stream,
+            shard,
+            range,
+            start,
+            iterator: None,
+            fetched: None,
+            first_asked: None,
+            pace,
+            trouble: Trouble::default(),
+            not_before: None,
+        }
+    }
+
+    async fn iterator(&mut self) -> Result<String, Failure> {
+        if let Some(iterator) = &self.iterator {
+            return Ok(iterator.clone());
+        }
+        let place = self.start.resume(self.fetched.as_ref(), self.first_asked);
+        #[expect(clippy::disallowed_methods, reason = "the service compares it with its own wall clock")]
+        let asked = SystemTime::now();
+        let iterator = match self.stream.shard_iterator(&self.shard, &place).await {
+            Err(failure) if failure.kind == Kind::InvalidArgument => match place.when_refused() {
+                Some(instead) => {
+                    warn!(shard_id = %self.shard, position = ?place, error = %chain(&failure), "place is not usable any more, reading on with the oldest record kept");
+                    self.stream.shard_iterator(&self.shard, &instead).await?
+                }
+                None => return Err(failure),
+            },
+            other => other?,
+        };
+        self.first_asked.get_or_insert(asked);
+        debug!(shard_id = %self.shard, position = ?place, "reading");
+        self.iterator = Some(iterator.clone());
+        Ok(iterator)
+    }
+
+    async fn page(&mut self) -> Result<Page, Failure> {
+        let iterator = self.iterator().await?;
+        self.pace.on_call(now());
+        self.stream.records(&iterator).await
+    }
+
+    /// A batch from a page. Nothing is awaited from here on, so a dropped call has either read the page or not.
+    fn accept(&mut self, page: Page) -> Batch {
+        let Page { mut records, next_iterator, behind, children } = page;
+        self.pace.on_page(records.is_empty(), behind);
+        // After a refused place the oldest record kept may be one we had.
+        if let Some(fetched) = &self.fetched {
+            records.retain(|record: &RawRecord| record.sequence_number > *fetched);
+        }
+        if let Some(last) = records.last() {
+            self.fetched = Some(last.sequence_number.clone());
+        }
+        let end = next_iterator.is_none().then(|| ShardEnd::of(children));
+        self.iterator = next_iterator;
+        let unpacked = unpack(&self.shard, &self.range, records);
+        Batch {
+            bytes: unpacked.bytes,
+            records: RecordBatch::new(unpacked.records, behind).with_dropped(unpacked.dropped),
+            end,
+        }
+    }
+
+    /// What to do about a failed call: `Some` if it means the end of the shard.
+    async fn ride_out(&mut self, failure: Failure) -> Option<Batch> {
+        match failure.kind {
+            Kind::IteratorExpired => {
+                info!(shard_id = %self.shard, "iterator expired, asking for a new one");
+                self.iterator = None;
+            }
+            // An iterator that the service calls invalid is as good as expired.
+            Kind::InvalidArgument => self.iterator = None,
+            Kind::NotFound => match self.stream.is_shard_gone(&self.shard).await {
+                Ok(true) => {
+                    warn!(shard_id = %self.shard, "shard is gone, with what was not read of it");
+                    return Some(Batch { end: Some(ShardEnd::default()), ..Batch::default() });
+                }
+                Ok(false) => self.iterator = None,
+                Err(listing) => debug!(shard_id = %self.shard, error = %chain(&listing), "shards cannot be listed"),
+            },
+            _ => {}
+        }
+        let pause = self.trouble.pause();
+        let attempt = self.trouble.failures;
+        // Throttling is everyday life where several applications read; the first time of anything else is news.
+        if failure.kind == Kind::Throttled && attempt < LOUD_AFTER {
+            debug!(shard_id = %self.shard, attempt, elapsed_ms = pause.as_millis(), "throttled");
+        } else if attempt == 1 || attempt.is_multiple_of(LOUD_AFTER) {
+            warn!(shard_id = %self.shard, attempt, error = %chain(&failure), "read failed, trying again");
+        } else {
+            debug!(shard_id = %self.shard, attempt, error = %chain(&failure), "read failed, trying again");
+        }
+        self.not_before = Some(Instant::now() + pause);
+        None
+    }
+}
+
+impl Reader for PollingReader {
+    async fn due(&mut self) {
+        let paced = self.pace.next_call(now()).into();
+        sleep_until(self.not_before.take().map_or(paced, |pause| pause.max(paced))).await;
+    }
+
+    async fn read(&mut self) -> Batch {
+        match self.page().await {
+            Ok(page) => {
+                self.trouble = Trouble::default();
+                self.accept(page)
+            }
+            Err(failure) => self.ride_out(failure).await.unwrap_or_default(),
+        }
+    }
+}
+
+/// Failures in a row, and the pauses between.
+#[derive(Debug, Default)]
+struct Trouble {
+    failures: u32,
+    pauses: Option<ExponentialBackoff>,
+}
+
+impl Trouble {
+    fn pause(&mut self) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let pauses = self.pauses.get_or_insert_with(|| {
+            ExponentialBuilder::new()
+                .with_min_delay(MIN_PAUSE)
+                .with_max_delay(MAX_PAUSE)
+                .with_jitter()
+                .without_max_times()
+                .build()
+        });
+        pauses.next().unwrap_or(MAX_PAUSE)
+    }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+/// Source: AWS API reference, GetRecords: a shard that gave its share refuses for a second; five calls a second at most.
+const MIN_PAUSE: Duration = Duration::from_millis(250);
+/// Source: AWS API reference, GetRecords: after 10 MiB in one call a shard refuses for up to five seconds.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// Ours: a line a minute or so while it lasts.
+const LOUD_AFTER: u32 = 12;
