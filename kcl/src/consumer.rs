@@ -1,6 +1,7 @@
 //! The consumer as its user sees it: built, run, asked to stop.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
 use aws_types::SdkConfig;
@@ -8,18 +9,20 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ConsumerConfig;
+use crate::coordinator::Worker;
 use crate::error::{ConfigError, RunError};
+use crate::process::hands::{Tally, Workshop};
 use crate::processor::RecordProcessorFactory;
+use crate::source::ahead::Budget;
+use crate::source::kinesis::KinesisStream;
 use crate::store::LeaseStore;
+use crate::store::dynamodb::DynamoDbLeaseStore;
 
 /// One worker of a consumer application (KCL: `Scheduler`).
 #[derive(Debug)]
 #[must_use = "a consumer does nothing until it is run"]
 pub struct Consumer<F> {
-    config: Arc<ConsumerConfig>,
-    factory: Arc<F>,
-    stop: CancellationToken,
-    state: watch::Sender<ConsumerState>,
+    worker: Worker<KinesisStream, F>,
 }
 
 impl Consumer<()> {
@@ -33,7 +36,7 @@ impl<F: RecordProcessorFactory> Consumer<F> {
     /// A handle to stop the consumer and to look at it from elsewhere.
     #[must_use]
     pub fn handle(&self) -> ConsumerHandle {
-        ConsumerHandle { stop: self.stop.clone(), state: self.state.subscribe() }
+        ConsumerHandle { stop: self.worker.stop.clone(), state: self.worker.state.subscribe() }
     }
 
     /// Reads the stream until [`ConsumerHandle::shutdown`] is called.
@@ -45,8 +48,7 @@ impl<F: RecordProcessorFactory> Consumer<F> {
     /// Dropping the future drops the processors wherever they are and leaves the leases to expire, as a crash would: records
     /// since the last checkpoints come again. Use the handle to stop cleanly.
     pub async fn run(self) -> Result<RunSummary, RunError> {
-        self.stop.cancelled().await;
-        Ok(RunSummary::default())
+        self.worker.run().await
     }
 
     /// Reads the stream until `shutdown` is ready, e.g. a signal handler; then stops cleanly.
@@ -57,16 +59,14 @@ impl<F: RecordProcessorFactory> Consumer<F> {
     /// # Cancel safety
     /// As [`run`](Self::run).
     pub async fn run_until(self, shutdown: impl Future<Output = ()> + Send) -> Result<RunSummary, RunError> {
-        let stop = self.stop.clone();
-        let run = std::pin::pin!(self.run());
-        let asked = async {
-            shutdown.await;
-            stop.cancel();
-            std::future::pending::<()>().await;
-        };
+        let stop = self.worker.stop.clone();
+        let mut run = pin!(self.worker.run());
         tokio::select! {
-            ended = run => ended,
-            () = asked => unreachable!("it waits for ever once it has asked"),
+            ended = &mut run => ended,
+            () = shutdown => {
+                stop.cancel();
+                run.await
+            }
         }
     }
 }
@@ -95,7 +95,8 @@ impl ConsumerBuilder {
         self
     }
 
-    /// The DynamoDB client for the lease table. Its retries and timeouts are replaced by ours; its connections are shared.
+    /// The DynamoDB client for the lease table, used as it is: give it timeouts below a third of `failover`. A client made
+    /// from [`sdk_config`](Self::sdk_config) has them.
     pub fn dynamodb_client(mut self, client: aws_sdk_dynamodb::Client) -> Self {
         self.dynamodb = Some(client);
         self
@@ -110,27 +111,53 @@ impl ConsumerBuilder {
     /// The consumer. `factory` makes the processor of each shard, often a closure `|shard: &ShardContext| …`.
     ///
     /// # Errors
-    /// [`ConfigError::MissingClient`] if there is nothing to make a client from.
+    /// [`ConfigError::MissingClient`] if there is nothing to make a client from,
+    /// [`ConfigError::IncompleteSdkConfig`] if what there is lacks a region or a behavior version.
     pub fn build<F: RecordProcessorFactory>(self, factory: F) -> Result<Consumer<F>, ConfigError> {
-        if self.kinesis.is_none() && self.sdk_config.is_none() {
-            return Err(ConfigError::MissingClient { service: "Kinesis" });
-        }
-        if self.store.is_none() && self.dynamodb.is_none() && self.sdk_config.is_none() {
-            return Err(ConfigError::MissingClient { service: "DynamoDB" });
-        }
-        Ok(Consumer {
-            config: Arc::new(self.config),
+        let config = Arc::new(self.config);
+        let kinesis = match (&self.kinesis, &self.sdk_config) {
+            (Some(client), _) => client.config().to_builder(),
+            (None, Some(sdk)) => aws_sdk_kinesis::config::Builder::from(complete("Kinesis", sdk)?),
+            (None, None) => return Err(ConfigError::MissingClient { service: "Kinesis" }),
+        };
+        let table = config.lease_table_name();
+        let store = match (self.store, self.dynamodb, &self.sdk_config) {
+            (Some(store), _, _) => store,
+            (None, Some(client), _) => Arc::new(DynamoDbLeaseStore::new(client, table)),
+            (None, None, Some(sdk)) => {
+                Arc::new(DynamoDbLeaseStore::from_sdk_config(complete("DynamoDB", sdk)?, table))
+            }
+            (None, None, None) => return Err(ConfigError::MissingClient { service: "DynamoDB" }),
+        };
+        let shop = Workshop {
+            source: Arc::new(KinesisStream::new(&kinesis, Arc::clone(&config))),
+            store,
             factory: Arc::new(factory),
-            stop: CancellationToken::new(),
-            state: watch::Sender::new(ConsumerState::default()),
-        })
+            budget: Budget::new(config.retrieval.prefetch_bytes),
+            tally: Tally::default(),
+            config,
+        };
+        let state = watch::Sender::new(ConsumerState::default());
+        Ok(Consumer { worker: Worker { shop: Arc::new(shop), stop: CancellationToken::new(), state } })
     }
 }
 
+/// The SDK panics on a configuration without these; a service of ours says so instead.
+fn complete<'a>(service: &'static str, sdk: &'a SdkConfig) -> Result<&'a SdkConfig, ConfigError> {
+    let missing = |what| ConfigError::IncompleteSdkConfig { service, what };
+    if sdk.behavior_version().is_none() {
+        return Err(missing("behavior version"));
+    }
+    if sdk.region().is_none() {
+        return Err(missing("region"));
+    }
+    Ok(sdk)
+}
+
+/// What a running consumer shows of itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ConsumerState {
     pub(crate) leases_held: usize,
-    pub(crate) ended: bool,
 }
 
 /// Stops a consumer and looks at it. Cheap to clone; keeps nothing alive.
@@ -153,21 +180,21 @@ impl ConsumerHandle {
     /// The stop goes on when the call is dropped.
     pub async fn shutdown(&self) {
         self.stop.cancel();
+        // The state goes with the consumer.
         let mut state = self.state.clone();
-        // An error means the consumer is gone, which is an end too.
-        let _ = state.wait_for(|state| state.ended).await;
+        while state.changed().await.is_ok() {}
     }
 
     /// How many leases the consumer holds at the moment.
     #[must_use]
     pub fn leases_held(&self) -> usize {
-        self.state.borrow().leases_held
+        if self.has_ended() { 0 } else { self.state.borrow().leases_held }
     }
 
     /// Whether the consumer has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.state.borrow().ended || self.state.has_changed().is_err()
+        self.state.has_changed().is_err()
     }
 }
 

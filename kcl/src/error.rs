@@ -41,6 +41,14 @@ pub enum ConfigError {
         /// The largest valid value.
         max: String,
     },
+    /// The SDK configuration lacks something that a client cannot do without.
+    #[error("SDK configuration for the {service} client has no {what}")]
+    IncompleteSdkConfig {
+        /// `Kinesis` or `DynamoDB`.
+        service: &'static str,
+        /// `region` or `behavior version`.
+        what: &'static str,
+    },
     /// A client is missing and nothing was given to make it from.
     #[error("no {service} client: give an SDK configuration or a client")]
     MissingClient {
@@ -86,8 +94,8 @@ pub enum RunError {
         #[source]
         source: BoxError,
     },
-    /// No credentials were found, or they could not be loaded.
-    #[error("no AWS credentials for {operation}")]
+    /// No credentials were found, or the service does not accept them.
+    #[error("no usable AWS credentials for {operation}")]
     NoCredentials {
         /// The operation that wanted them.
         operation: &'static str,
@@ -132,7 +140,7 @@ pub enum RunError {
         #[source]
         source: BoxError,
     },
-    /// The shards of the stream do not cover its hash keys, so nobody could tell what would be left out.
+    /// The stream lists no shards to read.
     #[error("shards of stream `{stream}` cannot be used: {reason}")]
     Shards {
         /// The stream's name.

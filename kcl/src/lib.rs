@@ -1,4 +1,58 @@
-//! An async consumer for Amazon Kinesis Data Streams.
+//! An async consumer for Amazon Kinesis Data Streams, in the manner of the Kinesis Client Library (KCL).
+//!
+//! Workers of one application share the shards of a stream by *leases*, rows of a DynamoDB table in KCL's own layout. Each
+//! shard is read by one worker at a time; its records go to a [`RecordProcessor`] of yours, in order, aggregates taken
+//! apart; checkpoints remember how far it came. A worker that stops hands its shards over at once, one that dies loses
+//! them after the failover time (10 s), and nothing is lost: every record is processed at least once, and after a clean
+//! stop exactly once.
+//!
+//! ```text
+//!                     ┌────────────────────────────── one worker ──────────────────────────────┐
+//!  shard ──GetRecords──> source ──batches──> driver ──process_records──> your RecordProcessor  │
+//!                     │                        │ one for each lease                │           │
+//!                     │  coordinator           └──────> keeper <──checkpoints──────┘           │
+//!                     │   scan, plan, take, audit         │ heartbeats, checkpoints            │
+//!                     └──────────┬────────────────────────┴────────────────────────────────────┘
+//!                                └──> lease table <── other workers, KCL's own among them
+//! ```
+//!
+//! # Example
+//!
+//! ```no_run
+//! use kcl::{BoxError, Checkpointer, Consumer, ConsumerConfig, RecordBatch, RecordProcessor, ShardContext};
+//!
+//! struct Printer;
+//!
+//! impl RecordProcessor for Printer {
+//!     async fn process_records(&mut self, batch: RecordBatch, checkpointer: &Checkpointer) -> Result<(), BoxError> {
+//!         for record in batch.records() {
+//!             println!("{}: {} bytes", record.position(), record.data().len());
+//!         }
+//!         checkpointer.checkpoint().await?;
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # async fn example(sdk_config: aws_types::SdkConfig) -> Result<(), BoxError> {
+//! let config = ConsumerConfig::builder("stock", "sales").build()?;
+//! let consumer = Consumer::builder(config)
+//!     .sdk_config(&sdk_config) // e.g. aws_config::load_defaults(BehaviorVersion::latest()).await
+//!     .build(|_: &ShardContext| Printer)?;
+//! let summary = consumer.run_until(async { /* e.g. tokio::signal::ctrl_c() */ }).await?;
+//! println!("{} records", summary.records());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it promises
+//!
+//! - **Order**: the records of a shard come in order, those of a child shard after all of its parents'.
+//! - **No loss**: a record is left behind only by a checkpoint at or after it. A processor that fails gets the same records
+//!   again; one that panics loses its lease, and the records come again.
+//! - **Bounds**: memory for records read ahead, tasks (two a lease and one for reading), requests in flight (one a shard).
+//!   Nothing retries without a pause.
+//! - **Fencing**: by its own clock a worker stops before another one may start. Heartbeats run beside your code, but a
+//!   processor that blocks its thread is stopped only when it waits.
 
 pub mod assign;
 pub mod error;
@@ -9,6 +63,7 @@ pub mod store;
 
 mod config;
 mod consumer;
+mod coordinator;
 mod process;
 mod processor;
 mod record;
@@ -19,11 +74,13 @@ mod stream;
 pub use config::{ConsumerConfig, ConsumerConfigBuilder, InitialPosition};
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, RunSummary};
 pub use error::{BoxError, CheckpointError, ConfigError, RunError, StoreError};
-pub use kinesis_aggregation::{HashKey, ShardId};
+pub use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
 pub use lease::{LeaseKey, PendingCheckpoint, WorkerId};
 pub use position::{Checkpoint, Position, SequenceNumber};
-pub use process::Checkpointer;
+pub use process::{AsPosition, Checkpointer};
 pub use processor::{Initialization, RecordBatch, RecordProcessor, RecordProcessorFactory};
 pub use record::{ClientRecord, DroppedRecords};
 pub use store::LeaseStore;
+pub use store::dynamodb::DynamoDbLeaseStore;
+pub use store::memory::MemoryLeaseStore;
 pub use stream::{ShardContext, StreamName, StreamNameError};

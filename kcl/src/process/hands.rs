@@ -186,13 +186,13 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
             return pending().await;
         }
         if let Some(last) = batch.last_position() {
-            self.tell(Command::Delivering(last.clone())).await;
+            tell(&self.keeper, Command::Delivering(last.clone())).await;
         }
         let Some(processor) = &mut self.processor else { return Event::Processed };
         let answer = unwound(async { processor.process_records(batch, &self.checkpointer).await }).await;
         match answer {
             Ok(Ok(())) => {
-                self.tell(Command::Processed).await;
+                tell(&self.keeper, Command::Processed).await;
                 self.in_hand = None;
                 self.shop.tally.records.fetch_add(count, Ordering::Relaxed);
                 self.shop.tally.batches.fetch_add(1, Ordering::Relaxed);
@@ -200,7 +200,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
                 Event::Processed
             }
             Ok(Err(error)) => {
-                self.tell(Command::ProcessingFailed).await;
+                tell(&self.keeper, Command::ProcessingFailed).await;
                 self.failed("process_records failed, the same records come again", &*error)
             }
             Err(panic) => self.panicked("process_records", &*panic),
@@ -224,7 +224,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         let Workshop { source, store, .. } = &*self.shop;
         match record_children(&**source, &**store, self.shard.shard_id(), &self.end, patient).await {
             Ok(()) => {
-                self.tell(Command::ShardEnded).await;
+                tell(&self.keeper, Command::ShardEnded).await;
                 Event::ChildrenRecorded
             }
             Err(error) => self.failed("leases of the next shards cannot be made", &error),
@@ -279,12 +279,6 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         Event::GivenUp
     }
 
-    async fn tell(&self, command: Command) {
-        if !self.keeper.send(command).await {
-            pending().await
-        }
-    }
-
     fn failed(&mut self, what: &'static str, error: &(dyn std::error::Error + 'static)) -> Event {
         self.failures = self.failures.saturating_add(1);
         warn!(shard_id = %self.shard.shard_id(), attempt = self.failures, error = %chain(error), "{what}");
@@ -313,6 +307,13 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
                 .build()
         });
         pauses.next().unwrap_or(max)
+    }
+}
+
+/// Where the keeper is gone it waits for ever: the driver hears of it and drops the call.
+async fn tell(keeper: &KeeperHandle, command: Command) {
+    if !keeper.send(command).await {
+        pending().await
     }
 }
 

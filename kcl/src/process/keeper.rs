@@ -83,9 +83,22 @@ impl KeeperHandle {
         answer.await.ok()
     }
 
-    /// Asks for a look at the row. Does nothing if the keeper has that much to do already.
+    /// The way to ask for a look at the row, which does not keep the keeper alive.
+    pub(crate) fn nudge(&self) -> Nudge {
+        Nudge(self.commands.downgrade())
+    }
+}
+
+/// Asks a keeper to look at its row.
+#[derive(Debug, Clone)]
+pub(crate) struct Nudge(mpsc::WeakSender<Command>);
+
+impl Nudge {
+    /// Does nothing if the keeper has ended, or has that much to do already.
     pub(crate) fn look(&self) {
-        let _ = self.commands.try_send(Command::Look);
+        if let Some(commands) = self.0.upgrade() {
+            let _ = commands.try_send(Command::Look);
+        }
     }
 }
 

@@ -14,4 +14,4 @@ pub(crate) mod driver;
 pub(crate) mod hands;
 pub(crate) mod keeper;
 
-pub use checkpointer::Checkpointer;
+pub use checkpointer::{AsPosition, Checkpointer};

@@ -4,6 +4,8 @@ pub(crate) mod ahead;
 pub(crate) mod failure;
 pub(crate) mod kinesis;
 pub(crate) mod polling;
+#[cfg(test)]
+pub(crate) mod scripted;
 
 use std::fmt;
 use std::future::Future;

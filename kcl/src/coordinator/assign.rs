@@ -1,0 +1,136 @@
+//! One round: read the table, plan, take what is free, ask for what others have too much of.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::{StreamExt as _, stream};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::shards::Shards;
+use crate::assign::{Limits, Patience, Plan, Snapshot, plan};
+use crate::config::Leasing;
+use crate::lease::observed::Observed;
+use crate::lease::renewal::{HeldLease, Pace};
+use crate::lease::{Lease, LeaseKey};
+use crate::process::hands::Workshop;
+use crate::process::keeper::chain;
+use crate::processor::RecordProcessorFactory;
+use crate::source::Source;
+use crate::store::Listing;
+
+/// Takes leases for one worker.
+#[derive(Debug)]
+pub(super) struct Assigner<S: Source, F> {
+    shop: Arc<Workshop<S, F>>,
+    stop: CancellationToken,
+    observed: Observed,
+    /// Rows that could not be read in the last round: told again only when the number changes.
+    skipped: usize,
+}
+
+impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
+    pub(super) fn new(shop: Arc<Workshop<S, F>>, stop: CancellationToken) -> Self {
+        Self { shop, stop, observed: Observed::new(), skipped: 0 }
+    }
+
+    /// What fails is tried again in the next round.
+    #[tracing::instrument(name = "kcl.assign", skip_all)]
+    pub(super) async fn round(&mut self, shards: &mut Shards<S, F>) {
+        let listing = match self.shop.store.list().await {
+            Ok(listing) => listing,
+            Err(error) => {
+                warn!(error = %chain(&error), "lease table cannot be read");
+                return;
+            }
+        };
+        self.report_skipped(&listing);
+        let now = Instant::now().into_std();
+        self.observed.observe(&listing.leases, now);
+        let me = self.shop.config.worker_id();
+        for lease in &listing.leases {
+            if lease.hand_over_pending() || lease.owner.as_ref() != Some(me) {
+                shards.look(&lease.key);
+            }
+        }
+
+        let leasing = &self.shop.config.leasing;
+        let patience = Patience { failover: leasing.failover, hand_over: leasing.hand_over_timeout };
+        let held = shards.keys();
+        let snapshot = Snapshot::new(me.clone(), &listing, &held, &self.observed, patience, now);
+        let plan = plan(&snapshot, &limits(leasing), rand::random());
+        if !plan.is_empty() {
+            debug!(take = plan.take.len(), ask = plan.hand_over.len(), target = plan.target, "planned");
+        }
+        let rows = listing.leases.into_iter().map(|lease| (lease.key.clone(), lease)).collect();
+        self.take(&plan, &rows, shards).await;
+        self.ask(&plan, &rows).await;
+    }
+
+    async fn take(&self, plan: &Plan, rows: &HashMap<LeaseKey, Lease>, shards: &mut Shards<S, F>) {
+        let me = self.shop.config.worker_id();
+        let pace = Pace::new(self.shop.config.leasing.failover);
+        let wanted: Vec<&Lease> = plan
+            .take
+            .iter()
+            .filter(|key| !shards.is_cooling(key))
+            .filter_map(|key| rows.get(key))
+            .collect();
+        let mut takes = stream::iter(wanted)
+            .map(|row| async move {
+                let sent_at = Instant::now().into_std();
+                let answer = match self.stop.is_cancelled() {
+                    true => Ok(None),
+                    false => self.shop.store.take(row, me).await,
+                };
+                (row, sent_at, answer)
+            })
+            .buffer_unordered(TAKES_AT_ONCE);
+        while let Some((row, sent_at, answer)) = takes.next().await {
+            match answer {
+                Ok(Some(lease)) => {
+                    info!(lease_key = %row.key, position = %lease.checkpoint, "lease taken");
+                    shards.start(HeldLease::new(lease, pace, sent_at));
+                }
+                Ok(None) => debug!(lease_key = %row.key, "another worker was faster"),
+                Err(error) => warn!(lease_key = %row.key, error = %chain(&error), "lease cannot be taken"),
+            }
+        }
+    }
+
+    async fn ask(&self, plan: &Plan, rows: &HashMap<LeaseKey, Lease>) {
+        let me = self.shop.config.worker_id();
+        for wish in &plan.hand_over {
+            let Some(row) = rows.get(&wish.key) else { continue };
+            if self.stop.is_cancelled() {
+                break;
+            }
+            match self.shop.store.request_hand_over(row, me).await {
+                Ok(true) => info!(lease_key = %wish.key, from = %wish.from, "asked for the lease"),
+                Ok(false) => debug!(lease_key = %wish.key, "lease moved meanwhile"),
+                Err(error) => warn!(lease_key = %wish.key, error = %chain(&error), "lease cannot be asked for"),
+            }
+        }
+    }
+
+    fn report_skipped(&mut self, listing: &Listing) {
+        if listing.skipped.len() != self.skipped {
+            for row in &listing.skipped {
+                let key = row.key.as_ref().map_or("", LeaseKey::as_str);
+                warn!(lease_key = key, attribute = row.attribute, error = row.reason, "lease row cannot be read, nobody will take it");
+            }
+            self.skipped = listing.skipped.len();
+        }
+    }
+}
+
+fn limits(leasing: &Leasing) -> Limits {
+    Limits {
+        max_leases_per_worker: leasing.max_leases.get(),
+        max_leases_to_steal_at_once: leasing.max_steals,
+    }
+}
+
+/// Ours: enough to take hundreds of leases in a second, and no storm on the table.
+const TAKES_AT_ONCE: usize = 16;

@@ -1,0 +1,103 @@
+//! Shards and leases compared, now and then: what fell through is caught here, what is done is removed.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use crate::error::StoreError;
+use crate::process::hands::Workshop;
+use crate::process::keeper::chain;
+use crate::processor::RecordProcessorFactory;
+use crate::shard_sync::Shard;
+use crate::shard_sync::cleanup::removable;
+use crate::shard_sync::coverage::{HoleWatch, uncovered};
+use crate::shard_sync::graph::ShardGraph;
+use crate::shard_sync::plan::missing_leases;
+use crate::source::Source;
+use crate::store::Listing;
+
+/// Compares shards and leases for one worker. All its writes are conditional or remove what is done, so all workers may.
+#[derive(Debug)]
+pub(super) struct Auditor<S: Source, F> {
+    shop: Arc<Workshop<S, F>>,
+    wake: Arc<Notify>,
+    holes: HoleWatch,
+}
+
+impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
+    /// `wake` is told when there are new leases to take.
+    pub(super) fn new(shop: Arc<Workshop<S, F>>, wake: Arc<Notify>) -> Self {
+        Self { shop, wake, holes: HoleWatch::new(ROUNDS) }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            // Workers that started together need not audit together.
+            let interval = self.shop.config.coordination.shard_sync_interval;
+            sleep(interval.mul_f64(0.9 + 0.2 * rand::random::<f64>())).await;
+            self.round().await;
+        }
+    }
+
+    #[tracing::instrument(name = "kcl.shard_sync", skip_all)]
+    async fn round(&mut self) {
+        let shards = match self.shop.source.list_shards().await {
+            Ok(shards) => shards,
+            Err(failure) => {
+                warn!(error = %chain(&failure), "shards cannot be listed");
+                return;
+            }
+        };
+        if let Err(error) = self.compare(shards).await {
+            warn!(error = %chain(&error), "leases cannot be compared with shards");
+        }
+    }
+
+    async fn compare(&mut self, shards: Vec<Shard>) -> Result<(), StoreError> {
+        let listing = self.shop.store.list().await?;
+        let graph = ShardGraph::new(shards);
+        if let Some(hole) = self.holes.on_round(uncovered(&listing.leases, &graph)) {
+            let created = create_planned(&self.shop, &graph, &listing).await?;
+            warn!(leases = created, "hash keys {hole} had no lease");
+            if created > 0 {
+                self.wake.notify_one();
+            }
+        }
+        for removal in removable(&listing, &graph) {
+            self.shop.store.delete(&removal.key).await?;
+            info!(lease_key = %removal.key, reason = ?removal.reason, "finished lease removed");
+        }
+        Ok(())
+    }
+}
+
+/// Creates the leases that these shards lack. How many were created.
+pub(super) async fn create_missing<S: Source, F>(
+    shop: &Workshop<S, F>,
+    shards: &[Shard],
+) -> Result<usize, StoreError> {
+    let listing = shop.store.list().await?;
+    create_planned(shop, &ShardGraph::new(shards.iter().cloned()), &listing).await
+}
+
+async fn create_planned<S: Source, F>(
+    shop: &Workshop<S, F>,
+    graph: &ShardGraph,
+    listing: &Listing,
+) -> Result<usize, StoreError> {
+    let plan = missing_leases(graph, listing, shop.config.initial_position().start());
+    for odd in &plan.inconsistent {
+        warn!(shard_id = %odd.child, parent = %odd.parent, "both a shard and its parent are open, the child is left for later");
+    }
+    let mut created = 0;
+    for lease in &plan.create {
+        created += usize::from(shop.store.create(lease).await?);
+    }
+    Ok(created)
+}
+
+/// Source: KCL, `leasesRecoveryAuditorInconsistencyConfidenceThreshold`.
+const ROUNDS: NonZeroU32 = NonZeroU32::new(3).expect("not zero");

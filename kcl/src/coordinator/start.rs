@@ -1,0 +1,98 @@
+//! The start: is there a stream, is there a table, do they agree? Bounded, so that a mistake is told and not waited out.
+
+use std::future::Future;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use super::audit::create_missing;
+use crate::error::{RunError, StoreError};
+use crate::process::hands::Workshop;
+use crate::process::keeper::chain;
+use crate::shard_sync::Shard;
+use crate::source::Source;
+use crate::source::failure::{Failure, Kind};
+
+/// Makes sure that there are leases to take.
+pub(super) async fn start<S: Source, F>(shop: &Workshop<S, F>) -> Result<(), RunError> {
+    let shards = shards(shop).await?;
+    prepare_table(shop, &shards).await
+}
+
+async fn shards<S: Source, F>(shop: &Workshop<S, F>) -> Result<Vec<Shard>, RunError> {
+    let patience = shop.config.coordination.start_timeout;
+    let listed = until(patience, || shop.source.list_shards(), |failure| failure.kind.is_transient()).await;
+    let stream = shop.config.stream().clone();
+    match listed {
+        Ok(shards) if shards.is_empty() => {
+            Err(RunError::Shards { stream, reason: "none is listed".to_owned() })
+        }
+        Ok(shards) => Ok(shards),
+        Err(Failure { operation, kind, code, source }) => Err(match kind {
+            Kind::NotFound => RunError::StreamMissing { stream, source },
+            Kind::Credentials => RunError::NoCredentials { operation, source },
+            Kind::AccessDenied => RunError::AccessDenied { operation, stream, source },
+            kind if kind.is_transient() => RunError::Unreachable { operation, stream, waited: patience, source },
+            _ => RunError::Refused { operation, stream, code, source },
+        }),
+    }
+}
+
+async fn prepare_table<S: Source, F>(shop: &Workshop<S, F>, shards: &[Shard]) -> Result<(), RunError> {
+    let patience = shop.config.coordination.start_timeout;
+    let again = StoreError::is_retryable;
+    let prepared = until(patience, || shop.store.prepare(), again).await;
+    let synced = match prepared {
+        Ok(()) => until(patience, || create_missing(shop, shards), again).await,
+        Err(error) => Err(error),
+    };
+    match synced {
+        Ok(0) => Ok(()),
+        Ok(created) => {
+            info!(leases = created, "leases created for shards without one");
+            Ok(())
+        }
+        Err(source) => {
+            let table = shop.config.lease_table_name().to_owned();
+            Err(RunError::LeaseTable { table, source })
+        }
+    }
+}
+
+/// Repeats what failed for a while, as long as waiting may help.
+async fn until<T, E, Fut>(
+    patience: Duration,
+    mut call: impl FnMut() -> Fut,
+    may_help: impl Fn(&E) -> bool,
+) -> Result<T, E>
+where
+    E: std::error::Error + 'static,
+    Fut: Future<Output = Result<T, E>>,
+{
+    let deadline = Instant::now() + patience;
+    let mut pauses = ExponentialBuilder::new()
+        .with_min_delay(MIN_PAUSE)
+        .with_max_delay(MAX_PAUSE)
+        .with_jitter()
+        .without_max_times()
+        .build();
+    loop {
+        match call().await {
+            Err(error) if may_help(&error) => {
+                let pause = pauses.next().unwrap_or(MAX_PAUSE);
+                if Instant::now() + pause >= deadline {
+                    return Err(error);
+                }
+                warn!(error = %chain(&error), "start has to wait");
+                sleep(pause).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Ours: an endpoint that is just coming up is there within a second.
+const MIN_PAUSE: Duration = Duration::from_millis(200);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
