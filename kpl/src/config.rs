@@ -236,7 +236,7 @@ impl ProducerConfigBuilder {
     /// Most bytes of an aggregate, envelope included [`AggregationMaxSize`].
     ///
     /// Larger makes fewer Kinesis records; smaller makes less to send again. A record larger than this travels alone.
-    /// Default 51,200 (two payload units of 25 KiB), 64 to 10,485,760; at most the collection size.
+    /// Default 51,200 (two payload units of 25 KiB), 64 to 10,485,760; less than the collection size.
     #[must_use]
     pub fn aggregation_max_size(mut self, bytes: usize) -> Self {
         self.aggregation_max_size = bytes;
@@ -403,7 +403,8 @@ impl ProducerConfigBuilder {
                 linger: c.linger,
             });
         }
-        if c.aggregation_max_size() > c.collection_max_size {
+        // The aggregate's own partition key counts as well.
+        if c.aggregation_max_size() >= c.collection_max_size {
             return Err(ConfigError::AggregateExceedsCollection {
                 aggregate: c.aggregation_max_size(),
                 collection: c.collection_max_size,
@@ -527,7 +528,7 @@ mod tests {
         assert!(low.build().is_ok());
         let high = builder()
             .collection_max_size(10_485_760)
-            .aggregation_max_size(10_485_760);
+            .aggregation_max_size(10_485_759);
         assert!(high.build().is_ok());
     }
 

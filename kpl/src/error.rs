@@ -87,9 +87,15 @@ pub enum PutError {
         /// The whole budget.
         budget: usize,
     },
-    /// The producer is closed, or its task for the stream has ended.
+    /// The producer is closed.
     #[error("producer is closed")]
     Closed,
+    /// The producer's task for the stream has failed, which is a defect of this library.
+    #[error("the task of stream {stream} has failed")]
+    StreamGone {
+        /// The stream.
+        stream: StreamName,
+    },
 }
 
 impl PutError {

@@ -72,6 +72,14 @@ impl Attempt {
         }
     }
 
+    /// The same attempt, seen to have failed after all.
+    pub(crate) fn failed(self, failure: Failure) -> Self {
+        Self {
+            failure: Some(failure),
+            ..self
+        }
+    }
+
     /// When the request was handed to the client.
     #[must_use]
     pub fn started_at(&self) -> Instant {

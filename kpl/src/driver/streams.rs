@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use rand::Rng as _;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,7 @@ use tracing::Instrument as _;
 use super::transport::Transport;
 use super::{Command, StreamTask};
 use crate::config::ProducerConfig;
+use crate::error::PutError;
 use crate::stream::StreamName;
 
 /// The tasks of one producer.
@@ -66,6 +68,17 @@ impl Streams {
         Some(handle.commands.clone())
     }
 
+    /// Why the stream's queue takes nothing.
+    pub(crate) fn refusal(&self, stream: &StreamName) -> PutError {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        match open.get(stream) {
+            Some(handle) if handle.failed.load(Ordering::Acquire) => PutError::StreamGone {
+                stream: stream.clone(),
+            },
+            _ => PutError::Closed,
+        }
+    }
+
     /// All streams that have a task.
     pub(crate) fn all(&self) -> Vec<(StreamName, mpsc::Sender<Command>)> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
@@ -100,44 +113,26 @@ impl Streams {
         let failed = Arc::new(AtomicBool::new(false));
         let task = StreamTask::new(
             stream.clone(),
-            Arc::clone(&self.config),
+            &self.config,
             Arc::clone(&self.transport),
             receiver,
             self.closing.clone(),
+            Arc::clone(&failed),
+            seed(),
         );
-        let failure = FailureFlag {
-            failed: Arc::clone(&failed),
-        };
         let span = tracing::debug_span!("kpl.stream", %stream);
-        self.tasks.spawn_on(
-            async move {
-                // Dropped while the task unwinds, the flag stays up; the tokens inside tell their tickets.
-                let failure = failure;
-                task.run().await;
-                failure.disarm();
-            }
-            .instrument(span),
-            &self.runtime,
-        );
+        self.tasks.spawn_on(task.run().instrument(span), &self.runtime);
         StreamHandle { commands, failed }
     }
 }
 
-/// Raised unless the task ends in order.
-struct FailureFlag {
-    failed: Arc<AtomicBool>,
-}
-
-impl FailureFlag {
-    fn disarm(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for FailureFlag {
-    fn drop(&mut self) {
-        self.failed.store(true, Ordering::Release);
-    }
+/// Producers that fail together shall not retry together.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the shell is where randomness enters; the pipeline gets it as a seed"
+)]
+fn seed() -> u64 {
+    rand::rng().random()
 }
 
 /// Commands on their way to a task; the records among them are bounded by the permits as well.

@@ -90,8 +90,10 @@ impl Producer {
         let permit = self.inner.permits.acquire(&record).await?;
         let commands = self.inner.streams.commands(stream).ok_or(PutError::Closed)?;
         let (command, ticket) = put_command(stream, record, permit);
-        commands.send(command).await.map_err(|_| PutError::Closed)?;
-        Ok(ticket)
+        match commands.send(command).await {
+            Ok(()) => Ok(ticket),
+            Err(_) => Err(self.inner.streams.refusal(stream)),
+        }
     }
 
     /// Takes a record if there is room now, and never waits.

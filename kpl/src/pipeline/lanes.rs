@@ -1,0 +1,399 @@
+//! All lanes of a stream: which record goes where, which lane may send next, and how lanes follow one another when the
+//! stream is resharded.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Instant;
+
+use kinesis_aggregation::{HashKey, OUTER_PARTITION_KEY, ShardId};
+use rand::Rng;
+
+use super::action::ListedShard;
+use super::aggregator::{Aggregator, Packed};
+use super::batcher::Room;
+use super::buffered::Buffered;
+use super::deadline_queue::DeadlineQueue;
+use super::lane::Lane;
+use super::terms::{Packing, Terms};
+
+/// Names a lane while it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct LaneId(usize);
+
+/// What one lane gives to a request.
+#[derive(Debug)]
+pub(super) struct Share<T> {
+    pub(super) lane: LaneId,
+    pub(super) packed: Packed<T>,
+}
+
+/// What follows for a lane from one entry's outcome.
+#[derive(Debug)]
+pub(super) enum Settled<T> {
+    /// Nothing comes back.
+    Done,
+    /// Nothing comes back, and the shard works.
+    Succeeded,
+    /// These records are to be sent again, after a while.
+    Again(Vec<Buffered<T>>),
+}
+
+/// The lanes, the routes to them, and who is ready or waits for a time.
+#[derive(Debug)]
+pub(super) struct Lanes<T> {
+    terms: Terms,
+    slots: Vec<Option<Lane<T>>>,
+    free: Vec<LaneId>,
+    /// The last hash key of each lane that is routed to, ascending.
+    routes: Vec<(HashKey, LaneId)>,
+    wakes: DeadlineQueue<LaneId>,
+    /// First come, first served. May name lanes that are no longer ready.
+    ready: VecDeque<LaneId>,
+    /// Records with smaller numbers are wanted at once.
+    flushed: u64,
+    aggregator: Aggregator,
+}
+
+impl<T> Lanes<T> {
+    pub(super) fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            slots: Vec::new(),
+            free: Vec::new(),
+            routes: Vec::new(),
+            wakes: DeadlineQueue::new(),
+            ready: VecDeque::new(),
+            flushed: 0,
+            aggregator: Aggregator::new(),
+        }
+    }
+
+    /// Whether records can be routed: there is a shard for each hash key.
+    pub(super) fn are_known(&self) -> bool {
+        !self.routes.is_empty()
+    }
+
+    /// Queues a new record for its shard.
+    pub(super) fn put(&mut self, record: Buffered<T>, now: Instant) {
+        let id = self.route(record.hash_key);
+        let Self { terms, slots, .. } = self;
+        let lane = slots[id.0].as_mut().expect("invariant: routes name living lanes");
+        let was_full = lane.is_full(terms);
+        lane.push(record);
+        // Between the first record of a lane and the one that fills it, nothing changes for the schedule.
+        if lane.queue.len() == 1 || (!was_full && lane.is_full(terms)) {
+            self.schedule(id, now);
+        }
+    }
+
+    /// Wants all records with numbers below `before` at once.
+    pub(super) fn flush(&mut self, before: u64, now: Instant) {
+        self.flushed = before;
+        for index in 0..self.slots.len() {
+            if self.slots[index]
+                .as_ref()
+                .is_some_and(|lane| !lane.queue.is_empty())
+            {
+                self.schedule(LaneId(index), now);
+            }
+        }
+    }
+
+    /// When time next matters to a lane.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        self.wakes.next()
+    }
+
+    /// Lets time pass: lanes become ready, records expire and are handed over.
+    pub(super) fn on_time(&mut self, now: Instant, mut expired: impl FnMut(Buffered<T>)) {
+        while let Some(id) = self.wakes.due(now) {
+            let ttl = self.terms.ttl;
+            while let Some(record) = self.lane_mut(id).pop_expired(ttl, now) {
+                expired(record);
+            }
+            self.schedule(id, now);
+        }
+    }
+
+    /// Takes a request's worth from the lanes that are ready, and from those that soon would be; empty if none is.
+    ///
+    /// What has expired is handed over instead of being sent.
+    pub(super) fn take_request(
+        &mut self,
+        now: Instant,
+        mut expired: impl FnMut(Buffered<T>),
+    ) -> Vec<Share<T>> {
+        let mut room = Room::new(self.terms.request_entries, self.terms.request_bytes);
+        let mut shares = Vec::new();
+        let max_slots = self.slots_each(&room);
+        while let Some(id) = self.next_ready(now, &mut expired) {
+            if !self.take_share(id, &mut room, max_slots, now, &mut shares) {
+                // No room left: it is first in the next request.
+                self.lane_mut(id).is_ready = true;
+                self.ready.push_front(id);
+                break;
+            }
+        }
+        if shares.is_empty() {
+            return shares;
+        }
+        // A request goes anyway: who would be due soon may leave early, rather than that anybody waits for company.
+        let soon: Vec<_> = self.wakes.until(now + self.terms.company).collect();
+        for id in soon {
+            let may_join = self.lane(id).may_join(&self.terms, self.flushed, now);
+            if may_join && !self.take_share(id, &mut room, 1, now, &mut shares) {
+                break;
+            }
+        }
+        shares
+    }
+
+    /// One entry of a lane has its outcome.
+    pub(super) fn settle(&mut self, id: LaneId, outcome: Settled<T>, now: Instant, rng: &mut impl Rng) {
+        let lane = self.lane_mut(id);
+        lane.unsettled -= 1;
+        match outcome {
+            Settled::Done => {}
+            Settled::Succeeded => lane.succeed(now),
+            Settled::Again(records) => {
+                lane.hold(now, rng);
+                if lane.is_retired {
+                    self.reroute(records, now);
+                } else {
+                    lane.put_back(records);
+                }
+            }
+        }
+        self.schedule(id, now);
+        self.release_if_settled(id, now);
+    }
+
+    /// Follows a new shard map: `shards` are the open ones, sorted, and cover all hash keys once.
+    ///
+    /// What waits in lanes that no longer exist moves on, in order, to the lanes that took over. Those send nothing
+    /// until all that is on its way from the old ones is settled.
+    pub(super) fn remap(&mut self, shards: &[ListedShard], now: Instant) {
+        let old = std::mem::take(&mut self.routes);
+        let mut gone: HashMap<ShardId, LaneId> = old
+            .into_iter()
+            .map(|(_, id)| (self.lane(id).shard.clone(), id))
+            .collect();
+        let mut created = Vec::new();
+        for shard in shards {
+            // A stream that was deleted and made anew has the same ids with other ranges.
+            let same = gone
+                .get(&shard.id)
+                .copied()
+                .filter(|id| self.lane(*id).range == shard.range);
+            let id = match same {
+                Some(id) => {
+                    gone.remove(&shard.id);
+                    id
+                }
+                None => {
+                    let id = self.insert(Lane::new(shard.id.clone(), shard.range, &self.terms, now));
+                    created.push(id);
+                    id
+                }
+            };
+            self.routes.push((shard.range.end(), id));
+        }
+        let mut moved = Vec::new();
+        for id in gone.into_values() {
+            moved.extend(self.retire(id, &created, now));
+        }
+        moved.sort_unstable_by_key(|record: &Buffered<T>| record.number);
+        for record in moved {
+            let id = self.route(record.hash_key);
+            self.lane_mut(id).push(record);
+        }
+        for id in created {
+            self.schedule(id, now);
+        }
+    }
+
+    /// The shard a lane writes to.
+    pub(super) fn lane(&self, id: LaneId) -> &Lane<T> {
+        self.slots[id.0]
+            .as_ref()
+            .expect("invariant: a lane lives while it is named")
+    }
+
+    fn lane_mut(&mut self, id: LaneId) -> &mut Lane<T> {
+        self.slots[id.0]
+            .as_mut()
+            .expect("invariant: a lane lives while it is named")
+    }
+
+    fn route(&self, hash_key: HashKey) -> LaneId {
+        let place = self.routes.partition_point(|(end, _)| *end < hash_key);
+        self.routes[place].1
+    }
+
+    fn insert(&mut self, lane: Lane<T>) -> LaneId {
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            LaneId(self.slots.len() - 1)
+        });
+        self.slots[id.0] = Some(lane);
+        id
+    }
+
+    /// Takes a lane off the map, with its queue. It stays until what is on its way is settled.
+    fn retire(&mut self, id: LaneId, created: &[LaneId], now: Instant) -> VecDeque<Buffered<T>> {
+        let lane = self.lane_mut(id);
+        lane.is_retired = true;
+        lane.is_ready = false;
+        let mut moved = VecDeque::with_capacity(lane.queue.len());
+        while let Some(record) = lane.pop() {
+            moved.push_back(record);
+        }
+        let range = lane.range;
+        let mut wake = lane.wake.take();
+        self.wakes.reschedule(id, &mut wake, None);
+        if !self.lane(id).is_settled() {
+            for successor in created {
+                let next = self.lane_mut(*successor);
+                if next.range.start() <= range.end() && range.start() <= next.range.end() {
+                    next.predecessors += 1;
+                    self.lane_mut(id).successors.push(*successor);
+                }
+            }
+        }
+        self.release_if_settled(id, now);
+        moved
+    }
+
+    /// Records of a retired lane come back: into the lanes that took over, which wait for just that.
+    fn reroute(&mut self, records: Vec<Buffered<T>>, now: Instant) {
+        let mut by_lane: BTreeMap<LaneId, Vec<Buffered<T>>> = BTreeMap::new();
+        for record in records {
+            by_lane
+                .entry(self.route(record.hash_key))
+                .or_default()
+                .push(record);
+        }
+        for (id, records) in by_lane {
+            let lane = self.lane_mut(id);
+            debug_assert!(lane.predecessors > 0, "whoever took over waits");
+            lane.put_back(records);
+            self.schedule(id, now);
+        }
+    }
+
+    /// Ends a retired lane that has nothing on its way, and those after it for which it was the last.
+    fn release_if_settled(&mut self, id: LaneId, now: Instant) {
+        let mut candidates = vec![id];
+        while let Some(id) = candidates.pop() {
+            let lane = self.lane_mut(id);
+            if !(lane.is_retired && lane.is_settled()) {
+                self.schedule(id, now);
+                continue;
+            }
+            let successors = std::mem::take(&mut lane.successors);
+            self.slots[id.0] = None;
+            self.free.push(id);
+            for successor in successors {
+                self.lane_mut(successor).predecessors -= 1;
+                candidates.push(successor);
+            }
+        }
+    }
+
+    /// Brings a lane's place among the ready and the waiting up to date.
+    fn schedule(&mut self, id: LaneId, now: Instant) {
+        let Self {
+            terms,
+            slots,
+            wakes,
+            ready,
+            flushed,
+            ..
+        } = self;
+        let lane = slots[id.0]
+            .as_mut()
+            .expect("invariant: a lane lives while it is named");
+        let due = lane.due_at(terms, *flushed, now);
+        let expiry = lane.next_expiry(terms.ttl);
+        let wake = match due {
+            Some(at) if at <= now => {
+                if !lane.is_ready {
+                    lane.is_ready = true;
+                    ready.push_back(id);
+                }
+                expiry
+            }
+            _ => {
+                lane.is_ready = false;
+                due.into_iter().chain(expiry).min()
+            }
+        };
+        wakes.reschedule(id, &mut lane.wake, wake);
+    }
+
+    /// Takes the next lane out of those that are ready.
+    fn next_ready(&mut self, now: Instant, expired: &mut impl FnMut(Buffered<T>)) -> Option<LaneId> {
+        loop {
+            let id = self.ready.pop_front()?;
+            let Some(lane) = self.slots[id.0].as_mut().filter(|lane| lane.is_ready) else {
+                continue;
+            };
+            while let Some(record) = lane.pop_expired(self.terms.ttl, now) {
+                expired(record);
+            }
+            lane.is_ready = false;
+            if lane
+                .due_at(&self.terms, self.flushed, now)
+                .is_some_and(|at| at <= now)
+            {
+                return Some(id);
+            }
+            self.schedule(id, now);
+        }
+    }
+
+    /// Adds a lane's share to the request; `false` if there is no room for any of it.
+    fn take_share(
+        &mut self,
+        id: LaneId,
+        room: &mut Room,
+        max_slots: usize,
+        now: Instant,
+        shares: &mut Vec<Share<T>>,
+    ) -> bool {
+        let Self {
+            terms,
+            slots,
+            aggregator,
+            ..
+        } = self;
+        let lane = slots[id.0]
+            .as_mut()
+            .expect("invariant: a lane lives while it is named");
+        let allowance = lane.limiter.allowance(now);
+        let packed = aggregator.take(lane, terms, room, allowance, max_slots);
+        if packed.is_empty() {
+            return false;
+        }
+        let bytes = packed.iter().map(|packed| packed.entry.size()).sum();
+        lane.limiter.spend(packed.len(), bytes, now);
+        lane.unsettled = packed.len();
+        shares.extend(packed.into_iter().map(|packed| Share { lane: id, packed }));
+        self.schedule(id, now);
+        true
+    }
+
+    /// In how many aggregates a lane's backlog may leave at once: the request's room shared among who is ready.
+    fn slots_each(&self, room: &Room) -> usize {
+        match self.terms.packing {
+            Packing::Aggregates(limits) => {
+                let fits = room.fits(limits.max_bytes() + OUTER_PARTITION_KEY.len());
+                (fits / self.ready.len().max(1)).clamp(1, MAX_SLOTS)
+            }
+            Packing::Singles => 1,
+        }
+    }
+}
+
+/// Aggregates of one shard in one request. Eight of the default size are 400 KiB: at a shard's own limit of 1 MiB/s the
+/// round trip to the service may take 400 ms before one request at a time costs throughput.
+const MAX_SLOTS: usize = 8;

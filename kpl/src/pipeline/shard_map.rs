@@ -1,0 +1,211 @@
+//! Which shards there are: when to list them, what of an answer to believe, and how to wait when listing fails.
+//!
+//! The last good answer stays in force while a new one is fetched, and when fetching fails.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
+
+use super::action::ListedShard;
+use crate::failure::{Failure, FailureKind};
+
+/// The state of listing, and the ranges of the shards listed last.
+pub(super) struct ShardMap {
+    listing: Listing,
+    /// Start of the listing that the present answer came from. Younger observations make it stale.
+    valid_from: Option<Instant>,
+    /// The youngest observation that something else is true.
+    stale_at: Option<Instant>,
+    /// Shards of the present answer and of the one before, closed ones included.
+    ranges: HashMap<ShardId, HashKeyRange>,
+    earlier_ranges: HashMap<ShardId, HashKeyRange>,
+    backoff: Option<ExponentialBackoff>,
+    seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listing {
+    Unwanted,
+    Wanted { at: Instant },
+    Running { since: Instant },
+}
+
+impl ShardMap {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            listing: Listing::Unwanted,
+            valid_from: None,
+            stale_at: None,
+            ranges: HashMap::new(),
+            earlier_ranges: HashMap::new(),
+            backoff: None,
+            seed,
+        }
+    }
+
+    /// Somebody needs the first answer.
+    pub(super) fn want(&mut self, now: Instant) {
+        if self.listing == Listing::Unwanted {
+            self.listing = Listing::Wanted { at: now };
+        }
+    }
+
+    /// Something was seen at `seen_at` that the present answer does not explain. Of many such reports at most one
+    /// leads to a listing: what was seen before the present answer was asked for is explained by it.
+    pub(super) fn invalidate(&mut self, seen_at: Instant, now: Instant) {
+        if self.valid_from.is_some_and(|from| seen_at < from) {
+            return;
+        }
+        self.stale_at = self.stale_at.max(Some(seen_at));
+        if self.listing == Listing::Unwanted {
+            let earliest = self.valid_from.map_or(now, |from| from + MIN_INTERVAL);
+            self.listing = Listing::Wanted {
+                at: earliest.max(now),
+            };
+        }
+    }
+
+    /// Whether to list the shards now; if so, the listing counts as running.
+    pub(super) fn poll(&mut self, now: Instant) -> bool {
+        match self.listing {
+            Listing::Wanted { at } if at <= now => {
+                self.listing = Listing::Running { since: now };
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// When time next matters.
+    pub(super) fn timeout(&self) -> Option<Instant> {
+        match self.listing {
+            Listing::Wanted { at } => Some(at),
+            _ => None,
+        }
+    }
+
+    /// The listing's end. Gives the open shards, sorted, if they make a usable map.
+    ///
+    /// # Errors
+    /// Why there is no new map. Another listing follows after a while.
+    pub(super) fn on_listed(
+        &mut self,
+        listed: Result<Vec<ListedShard>, Failure>,
+        now: Instant,
+    ) -> Result<Vec<ListedShard>, Failure> {
+        let since = match self.listing {
+            Listing::Running { since } => since,
+            _ => now,
+        };
+        match listed.and_then(Answer::check) {
+            Ok(answer) => {
+                self.backoff = None;
+                self.valid_from = Some(since);
+                self.earlier_ranges = std::mem::replace(&mut self.ranges, answer.ranges);
+                self.listing = Listing::Unwanted;
+                if let Some(seen_at) = self.stale_at.take() {
+                    self.invalidate(seen_at, now);
+                }
+                Ok(answer.open)
+            }
+            Err(failure) => {
+                let seed = self.seed;
+                let backoff = self.backoff.get_or_insert_with(|| waits(seed));
+                let wait = backoff.next().unwrap_or(MAX_WAIT);
+                self.listing = Listing::Wanted { at: now + wait };
+                Err(failure)
+            }
+        }
+    }
+
+    /// Nobody waits for an answer any more: do not ask again until somebody does.
+    pub(super) fn unwant(&mut self) {
+        if matches!(self.listing, Listing::Wanted { .. }) {
+            self.listing = Listing::Unwanted;
+        }
+    }
+
+    /// The range of a shard, as far as it is known.
+    pub(super) fn range(&self, shard: &ShardId) -> Option<HashKeyRange> {
+        self.ranges
+            .get(shard)
+            .or_else(|| self.earlier_ranges.get(shard))
+            .copied()
+    }
+
+    /// Start of the listing that the present answer came from.
+    pub(super) fn valid_from(&self) -> Option<Instant> {
+        self.valid_from
+    }
+}
+
+impl fmt::Debug for ShardMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShardMap")
+            .field("listing", &self.listing)
+            .field("valid_from", &self.valid_from)
+            .field("stale_at", &self.stale_at)
+            .field("shards", &self.ranges.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An answer that makes sense.
+struct Answer {
+    open: Vec<ListedShard>,
+    ranges: HashMap<ShardId, HashKeyRange>,
+}
+
+impl Answer {
+    /// The open shards must cover each hash key once: else records would have no place, or two.
+    fn check(listed: Vec<ListedShard>) -> Result<Self, Failure> {
+        let ranges = listed
+            .iter()
+            .map(|shard| (shard.id.clone(), shard.range))
+            .collect();
+        let mut open: Vec<_> = listed.into_iter().filter(|shard| shard.is_open).collect();
+        open.sort_by_key(|shard| shard.range.end());
+        let mut next = Some(HashKey::MIN);
+        for shard in &open {
+            if next != Some(shard.range.start()) {
+                return Err(unusable(&format!("hole or overlap at {}", shard.id.as_str())));
+            }
+            next = shard.range.end().get().checked_add(1).map(HashKey::new);
+        }
+        if open.is_empty() || next.is_some() {
+            return Err(unusable("the last hash keys have no shard"));
+        }
+        Ok(Self { open, ranges })
+    }
+}
+
+fn unusable(why: &str) -> Failure {
+    Failure::new(
+        FailureKind::BadAnswer,
+        "ShardList",
+        format!("listed shards do not cover the hash keys: {why}"),
+    )
+}
+
+fn waits(seed: u64) -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(MIN_WAIT)
+        .with_factor(1.5)
+        .with_max_delay(MAX_WAIT)
+        .without_max_times()
+        .with_jitter()
+        .with_jitter_seed(seed)
+        .build()
+}
+
+/// First wait after a failed listing; jitter makes it up to twice as long. The KPL begins with a second: a stream's
+/// first records wait for the answer here, so a first hiccup must cost less.
+const MIN_WAIT: Duration = Duration::from_millis(250);
+/// Longest wait between listings, before jitter. The KPL waits up to 30 s; a stream that has no map yet would stay
+/// shut for as long after an outage has ended.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+/// Between the starts of listings that succeed: while a reshard spreads, answers may lag behind what was seen.
+const MIN_INTERVAL: Duration = Duration::from_millis(500);

@@ -1,0 +1,229 @@
+//! Whole histories: each invariant is checked by the simulation itself, for each seed.
+
+use std::time::Duration;
+
+use crate::config::{Aggregation, ProducerConfig, ProducerConfigBuilder, RateLimit};
+use crate::pipeline::sim::{Load, Sim, Summary, Weather};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn load() -> Load {
+    Load {
+        records: 4_000,
+        keys: 60,
+        max_size: 300,
+        window: 2_000,
+        every: Duration::from_micros(300),
+    }
+}
+
+fn config() -> ProducerConfigBuilder {
+    ProducerConfig::builder().aggregation_max_size(8_000)
+}
+
+fn run(seed: u64, shards: u128, config: ProducerConfigBuilder, weather: &Weather, load: &Load) -> Summary {
+    Sim::new(
+        seed,
+        shards,
+        config.build().expect("valid"),
+        weather.clone(),
+        load.clone(),
+    )
+    .run()
+}
+
+#[test]
+fn calm() {
+    for seed in 0..4 {
+        let summary = run(seed, 4, config(), &Weather::default(), &load());
+        assert_eq!(summary.failed, 0, "seed {seed}");
+        assert_eq!(summary.resent, 0, "seed {seed}");
+        assert!(summary.kinesis_records < 400, "seed {seed}: {summary:?}");
+        assert!(summary.quiet_after < 300 * MS, "seed {seed}: {summary:?}");
+    }
+}
+
+#[test]
+fn entries_fail() {
+    let weather = Weather {
+        entry_fails: 0.3,
+        ..Weather::default()
+    };
+    for seed in 10..16 {
+        let summary = run(seed, 4, config(), &weather, &load());
+        assert_eq!(summary.failed, 0, "seed {seed}");
+        assert!(summary.resent > 100, "seed {seed}: {summary:?}");
+        assert!(
+            summary.quiet_after < Duration::from_secs(20),
+            "seed {seed}: {summary:?}"
+        );
+    }
+}
+
+#[test]
+fn requests_fail_and_replies_are_lost() {
+    let weather = Weather {
+        request_fails: 0.1,
+        reply_lost: 0.1,
+        ..Weather::default()
+    };
+    for seed in 20..24 {
+        let summary = run(seed, 4, config().request_timeout(500 * MS), &weather, &load());
+        assert_eq!(summary.failed, 0, "seed {seed}");
+        assert!(summary.resent > 100, "seed {seed}: {summary:?}");
+    }
+}
+
+#[test]
+fn shards_come_and_go() {
+    let weather = Weather {
+        reshard_every: Some(60 * MS),
+        list_lag: 150 * MS,
+        list_fails: 0.2,
+        ..Weather::default()
+    };
+    for seed in 30..36 {
+        let summary = run(seed, 3, config(), &weather, &load());
+        assert_eq!(summary.failed, 0, "seed {seed}");
+        assert!(
+            summary.reshards > 10 && summary.resent > 0,
+            "seed {seed}: {summary:?}"
+        );
+    }
+}
+
+#[test]
+fn all_at_once() {
+    let weather = Weather {
+        entry_fails: 0.15,
+        request_fails: 0.05,
+        reply_lost: 0.05,
+        list_fails: 0.2,
+        latency_ms: (2, 200),
+        reshard_every: Some(200 * MS),
+        list_lag: 300 * MS,
+    };
+    for seed in 40..48 {
+        let summary = run(seed, 3, config().request_timeout(400 * MS), &weather, &load());
+        assert!(
+            summary.resent > 0 && summary.reshards > 0,
+            "seed {seed}: {summary:?}"
+        );
+        assert!(
+            summary.quiet_after < Duration::from_secs(31),
+            "seed {seed}: {summary:?}"
+        );
+    }
+}
+
+#[test]
+fn all_at_once_one_record_each() {
+    let weather = Weather {
+        entry_fails: 0.15,
+        request_fails: 0.05,
+        reply_lost: 0.05,
+        list_fails: 0.2,
+        latency_ms: (2, 100),
+        reshard_every: Some(200 * MS),
+        list_lag: 100 * MS,
+    };
+    for seed in 50..54 {
+        let singles = config()
+            .aggregation(Aggregation::Disabled)
+            .request_timeout(400 * MS);
+        let summary = run(seed, 3, singles, &weather, &load());
+        assert_eq!(summary.kinesis_records >= 4_000, true, "seed {seed}: {summary:?}");
+    }
+}
+
+#[test]
+fn records_expire_under_way() {
+    let weather = Weather {
+        entry_fails: 0.5,
+        request_fails: 0.3,
+        latency_ms: (50, 400),
+        ..Weather::default()
+    };
+    let mut failed = 0;
+    for seed in 60..64 {
+        let hasty = config().record_ttl(1_500 * MS).request_timeout(400 * MS);
+        let summary = run(seed, 2, hasty, &weather, &load());
+        failed += summary.failed;
+        assert!(
+            summary.quiet_after < Duration::from_secs(3),
+            "seed {seed}: {summary:?}"
+        );
+    }
+    assert!(failed > 0, "the weather was bad enough for some to expire");
+}
+
+#[test]
+fn a_backlog_leaves_in_several_aggregates() {
+    let weather = Weather {
+        entry_fails: 0.1,
+        latency_ms: (150, 300),
+        ..Weather::default()
+    };
+    let load = Load {
+        records: 12_000,
+        keys: 400,
+        window: 12_000,
+        every: Duration::from_micros(20),
+        ..load()
+    };
+    for seed in 70..73 {
+        let unlimited = config().rate_limit(RateLimit::Unlimited);
+        let summary = run(seed, 2, unlimited, &weather, &load);
+        assert!(
+            summary.kinesis_records > 3 * summary.requests,
+            "seed {seed}: {summary:?}"
+        );
+    }
+}
+
+#[test]
+fn giants_among_the_small() {
+    let weather = Weather {
+        entry_fails: 0.1,
+        reshard_every: Some(300 * MS),
+        ..Weather::default()
+    };
+    let load = Load {
+        records: 1_500,
+        max_size: 12_000,
+        ..load()
+    };
+    for seed in 80..84 {
+        let summary = run(
+            seed,
+            3,
+            config().rate_limit(RateLimit::Unlimited),
+            &weather,
+            &load,
+        );
+        assert_eq!(summary.failed, 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_seed_is_a_history() {
+    let weather = Weather {
+        entry_fails: 0.2,
+        reshard_every: Some(100 * MS),
+        ..Weather::default()
+    };
+    let history = |seed| {
+        run(
+            seed,
+            3,
+            config(),
+            &weather,
+            &Load {
+                records: 1_000,
+                ..load()
+            },
+        )
+    };
+    assert_eq!(history(1), history(1));
+    assert_ne!(history(1), history(2));
+}

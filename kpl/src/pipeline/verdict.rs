@@ -1,0 +1,155 @@
+//! What follows from one entry's reply. Total: each reply has exactly one verdict.
+
+use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
+
+use super::action::Stored;
+use crate::failure::{Failure, FailureKind};
+
+/// What becomes of all records of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// They are stored where consumers find them.
+    Deliver,
+    /// They are to be sent again.
+    Retry(Failure),
+    /// Sending them again is pointless.
+    Fail(Failure),
+    /// An aggregate lies on a shard whose range is not known: list the shards, then decide.
+    Undecided,
+}
+
+/// What was sent: where it was expected, and where its records belong.
+#[derive(Debug)]
+pub(super) struct Sent<'a, I> {
+    pub(super) predicted: &'a ShardId,
+    pub(super) members: I,
+}
+
+/// Decides on an entry that was stored.
+///
+/// The KCL drops an aggregate of which any member lies outside the range of the shard it reads. So an aggregate that
+/// landed elsewhere than predicted is delivered if all of its members belong there, and else sent again as a whole. A
+/// record alone is addressed by its own hash key: wherever it landed, it belongs.
+pub(super) fn of_stored<I>(
+    stored: &Stored,
+    sent: Sent<'_, I>,
+    range: impl FnOnce(&ShardId) -> Option<HashKeyRange>,
+) -> Verdict
+where
+    I: ExactSizeIterator<Item = HashKey>,
+{
+    if stored.shard_id == *sent.predicted || sent.members.len() <= 1 {
+        return Verdict::Deliver;
+    }
+    let Some(range) = range(&stored.shard_id) else {
+        return Verdict::Undecided;
+    };
+    let mut members = sent.members;
+    if members.all(|hash_key| range.contains(hash_key)) {
+        return Verdict::Deliver;
+    }
+    Verdict::Retry(wrong_shard(sent.predicted, &stored.shard_id))
+}
+
+/// Decides on an entry that was not stored, or whose fate is unknown.
+pub(super) fn of_failure(failure: &Failure) -> Verdict {
+    if failure.is_retryable() {
+        Verdict::Retry(failure.clone())
+    } else {
+        Verdict::Fail(failure.clone())
+    }
+}
+
+/// The failure of an aggregate that lies where consumers drop it.
+pub(super) fn wrong_shard(predicted: &ShardId, actual: &ShardId) -> Failure {
+    let message = format!(
+        "expected on {}, landed on {}",
+        predicted.as_str(),
+        actual.as_str()
+    );
+    Failure::new(FailureKind::WrongShard, "WrongShard", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(shard: u64) -> Stored {
+        Stored {
+            shard_id: ShardId::from_number(shard),
+            sequence_number: "1".into(),
+        }
+    }
+
+    /// Shard 1 covers 0..=99, shard 2 covers 100..=199; others are not known.
+    fn range(shard: &ShardId) -> Option<HashKeyRange> {
+        let start = match shard.number() {
+            Some(1) => 0,
+            Some(2) => 100,
+            _ => return None,
+        };
+        HashKeyRange::new(HashKey::new(start), HashKey::new(start + 99)).ok()
+    }
+
+    fn verdict(stored: &Stored, members: &[u128]) -> Verdict {
+        let predicted = ShardId::from_number(0);
+        let sent = Sent {
+            predicted: &predicted,
+            members: members.iter().map(|key| HashKey::new(*key)),
+        };
+        of_stored(stored, sent, range)
+    }
+
+    #[test]
+    fn stored_entries() {
+        let retry = |actual| {
+            Verdict::Retry(wrong_shard(
+                &ShardId::from_number(0),
+                &ShardId::from_number(actual),
+            ))
+        };
+        let cases: [(&str, u64, &[u128], Verdict); 8] = [
+            ("as predicted", 0, &[1, 2], Verdict::Deliver),
+            ("elsewhere, all belong", 1, &[0, 99], Verdict::Deliver),
+            ("elsewhere, the last does not belong", 1, &[0, 100], retry(1)),
+            ("elsewhere, the first does not belong", 2, &[99, 100], retry(2)),
+            ("elsewhere, none belongs", 2, &[1, 2], retry(2)),
+            ("elsewhere, range unknown", 3, &[1, 2], Verdict::Undecided),
+            ("alone on an unknown shard", 3, &[1], Verdict::Deliver),
+            (
+                "alone on a shard that does not cover it",
+                2,
+                &[1],
+                Verdict::Deliver,
+            ),
+        ];
+        for (what, shard, members, expected) in cases {
+            assert_eq!(verdict(&stored(shard), members), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn failures_are_retried_unless_fatal() {
+        let codes = [
+            ("ProvisionedThroughputExceededException", true),
+            ("InternalFailure", true),
+            ("KMSThrottlingException", true),
+            ("LimitExceededException", true),
+            ("SomethingNew", true),
+            ("AccessDeniedException", false),
+            ("ResourceNotFoundException", false),
+            ("ValidationException", false),
+            ("InvalidArgumentException", false),
+            ("KMSDisabledException", false),
+        ];
+        for (code, retried) in codes {
+            let failure = Failure::of_code(code, "");
+            let expected = if retried {
+                Verdict::Retry(failure.clone())
+            } else {
+                Verdict::Fail(failure.clone())
+            };
+            assert_eq!(of_failure(&failure), expected, "{code}");
+        }
+    }
+}
