@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::{StreamExt as _, stream};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -11,6 +12,7 @@ use tracing::{debug, info, warn};
 use super::shards::Shards;
 use crate::assign::{Limits, Patience, Plan, Snapshot, plan};
 use crate::config::Leasing;
+use crate::error::StoreError;
 use crate::lease::observed::Observed;
 use crate::lease::renewal::{HeldLease, Pace};
 use crate::lease::{Lease, LeaseKey};
@@ -69,33 +71,39 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
     }
 
     async fn take(&self, plan: &Plan, rows: &HashMap<LeaseKey, Lease>, shards: &mut Shards<S, F>) {
-        let me = self.shop.config.worker_id();
-        let pace = Pace::new(self.shop.config.leasing.failover);
-        let wanted: Vec<&Lease> = plan
-            .take
-            .iter()
-            .filter(|key| !shards.is_cooling(key))
-            .filter_map(|key| rows.get(key))
-            .collect();
-        let mut takes = stream::iter(wanted)
-            .map(|row| async move {
-                let sent_at = Instant::now().into_std();
-                let answer = match self.stop.is_cancelled() {
-                    true => Ok(None),
-                    false => self.shop.store.take(row, me).await,
-                };
-                (row, sent_at, answer)
-            })
-            .buffer_unordered(TAKES_AT_ONCE);
-        while let Some((row, sent_at, answer)) = takes.next().await {
-            match answer {
-                Ok(Some(lease)) => {
-                    info!(lease_key = %row.key, position = %lease.checkpoint, "lease taken");
-                    shards.start(HeldLease::new(lease, pace, sent_at));
-                }
-                Ok(None) => debug!(lease_key = %row.key, "another worker was faster"),
-                Err(error) => warn!(lease_key = %row.key, error = %chain(&error), "lease cannot be taken"),
+        let free = plan.take.iter().filter(|key| !shards.is_cooling(key));
+        let wanted: Vec<Lease> = free.filter_map(|key| rows.get(key)).cloned().collect();
+        let mut takes = FuturesUnordered::new();
+        for row in wanted {
+            if takes.len() >= TAKES_AT_ONCE {
+                self.on_take(takes.next().await, shards);
             }
+            takes.push(self.take_one(row));
+        }
+        while !takes.is_empty() {
+            self.on_take(takes.next().await, shards);
+        }
+    }
+
+    async fn take_one(&self, row: Lease) -> Take {
+        let sent_at = Instant::now().into_std();
+        let answer = match self.stop.is_cancelled() {
+            true => Ok(None),
+            false => self.shop.store.take(&row, self.shop.config.worker_id()).await,
+        };
+        Take { key: row.key, sent_at, answer }
+    }
+
+    fn on_take(&self, take: Option<Take>, shards: &mut Shards<S, F>) {
+        let Some(Take { key, sent_at, answer }) = take else { return };
+        match answer {
+            Ok(Some(lease)) => {
+                info!(lease_key = %key, position = %lease.checkpoint, "lease taken");
+                let pace = Pace::new(self.shop.config.leasing.failover);
+                shards.start(HeldLease::new(lease, pace, sent_at));
+            }
+            Ok(None) => debug!(lease_key = %key, "another worker was faster"),
+            Err(error) => warn!(lease_key = %key, error = %chain(&error), "lease cannot be taken"),
         }
     }
 
@@ -123,6 +131,13 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             self.skipped = listing.skipped.len();
         }
     }
+}
+
+/// One attempt to take a lease, and its answer.
+struct Take {
+    key: LeaseKey,
+    sent_at: std::time::Instant,
+    answer: Result<Option<Lease>, StoreError>,
 }
 
 fn limits(leasing: &Leasing) -> Limits {

@@ -57,8 +57,8 @@ impl Checkpointer {
     }
 }
 
-/// What names a place in a shard: a [`Position`], or the record at it.
-pub trait AsPosition: sealed::Sealed {
+/// What names a place in a shard: a [`Position`], or the record at it. Not for others to implement.
+pub trait AsPosition {
     /// The place.
     fn as_position(&self) -> &Position;
 }
@@ -73,10 +73,4 @@ impl AsPosition for &ClientRecord {
     fn as_position(&self) -> &Position {
         self.position()
     }
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for &crate::position::Position {}
-    impl Sealed for &crate::record::ClientRecord {}
 }
