@@ -15,3 +15,6 @@ mod task;
 pub(crate) mod transport;
 
 pub(crate) use task::{Command, StreamTask};
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! All lanes of a stream: which record goes where, which lane may send next, and how lanes follow one another when the
 //! stream is resharded.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use kinesis_aggregation::{HashKey, OUTER_PARTITION_KEY, ShardId};
@@ -173,7 +173,8 @@ impl<T> Lanes<T> {
     /// until all that is on its way from the old ones is settled.
     pub(super) fn remap(&mut self, shards: &[ListedShard], now: Instant) {
         let old = std::mem::take(&mut self.routes);
-        let mut gone: HashMap<ShardId, LaneId> = old
+        // Sorted: the same calls must give the same actions.
+        let mut gone: BTreeMap<ShardId, LaneId> = old
             .into_iter()
             .map(|(_, id)| (self.lane(id).shard.clone(), id))
             .collect();
@@ -282,8 +283,8 @@ impl<T> Lanes<T> {
 
     /// Ends a retired lane that has nothing on its way, and those after it for which it was the last.
     fn release_if_settled(&mut self, id: LaneId, now: Instant) {
-        let mut candidates = vec![id];
-        while let Some(id) = candidates.pop() {
+        let mut candidates = VecDeque::from([id]);
+        while let Some(id) = candidates.pop_front() {
             let lane = self.lane_mut(id);
             if !(lane.is_retired && lane.is_settled()) {
                 self.schedule(id, now);
@@ -294,7 +295,7 @@ impl<T> Lanes<T> {
             self.free.push(id);
             for successor in successors {
                 self.lane_mut(successor).predecessors -= 1;
-                candidates.push(successor);
+                candidates.push_back(successor);
             }
         }
     }

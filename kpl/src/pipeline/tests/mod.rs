@@ -1,5 +1,15 @@
 //! One file per behaviour; what they share is here.
 
+mod expiry;
+mod first_map;
+mod flush;
+mod linger;
+mod reshard;
+mod rig;
+mod simulated;
+mod throttle;
+mod wrong_shard;
+
 use std::time::Instant;
 
 use super::buffered::Buffered;
@@ -25,5 +35,3 @@ pub(in crate::pipeline) fn buffered(number: u64, key: &str, size: usize, arrival
         token,
     }
 }
-
-mod simulated;

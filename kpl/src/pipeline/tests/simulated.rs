@@ -132,7 +132,7 @@ fn all_at_once_one_record_each() {
             .aggregation(Aggregation::Disabled)
             .request_timeout(400 * MS);
         let summary = run(seed, 3, singles, &weather, &load());
-        assert_eq!(summary.kinesis_records >= 4_000, true, "seed {seed}: {summary:?}");
+        assert!(summary.kinesis_records >= 4_000, "seed {seed}: {summary:?}");
     }
 }
 
@@ -226,4 +226,24 @@ fn a_seed_is_a_history() {
     };
     assert_eq!(history(1), history(1));
     assert_ne!(history(1), history(2));
+}
+
+#[test]
+fn a_shard_is_not_written_to_faster_than_its_rate() {
+    let load = Load {
+        records: 4_000,
+        max_size: 4_000,
+        every: Duration::from_micros(50),
+        ..load()
+    };
+    for seed in 90..92 {
+        let summary = run(
+            seed,
+            1,
+            config().rate_limit(RateLimit::percent(100)),
+            &Weather::default(),
+            &load,
+        );
+        assert_eq!(summary.failed, 0, "seed {seed}");
+    }
 }
