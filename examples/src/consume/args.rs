@@ -1,0 +1,155 @@
+//! The command line of `consume`.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use kcl::{ConfigError, ConsumerConfig, InitialPosition, StreamName};
+
+use crate::endpoint::{EndpointArgs, EndpointUrl};
+
+/// Read a Kinesis data stream and write its records as lines of JSON.
+///
+/// Workers of one application share the stream's shards: start as many as you like, on as many machines. Each line is
+/// {"shard_id", "sequence_number", "sub_sequence_number", "partition_key", "data"}; data that is not UTF-8 is
+/// written as base64 and marked with "base64": true. Lines are written before their checkpoint, so a worker that dies
+/// loses none; the next one may write some again. Ctrl-C and SIGTERM stop cleanly and hand over the shards without a
+/// line written twice.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "consume", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct ConsumeArgs {
+    /// Stream to read
+    #[arg(long)]
+    pub stream: StreamName,
+
+    /// Application; also the name of its lease table in DynamoDB, which is made if it does not exist
+    #[arg(long)]
+    pub application: String,
+
+    /// Name of this worker, unique among the application's [default: made of host and process]
+    #[arg(long, value_name = "NAME")]
+    pub worker_id: Option<String>,
+
+    /// File to append to, or - for stdout
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+
+    /// Stop when this worker has written that many records
+    #[arg(long, value_name = "RECORDS")]
+    pub expect: Option<NonZeroU64>,
+
+    /// Stop when no record has come for so long
+    #[arg(long, value_name = "SECONDS")]
+    pub idle_exit: Option<NonZeroU64>,
+
+    /// Write a JSON object with the counts there at the end
+    #[arg(long, value_name = "FILE")]
+    pub summary: Option<PathBuf>,
+
+    /// Where an application without checkpoints starts
+    #[arg(long, value_enum, default_value_t = Start::TrimHorizon, help_heading = "Consumer")]
+    pub start: Start,
+
+    /// How long a worker may be silent before others take its shards
+    #[arg(
+        long,
+        value_name = "MILLISECONDS",
+        default_value_t = 10_000,
+        help_heading = "Consumer"
+    )]
+    pub failover_ms: u64,
+
+    /// Where Kinesis is.
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+
+    /// DynamoDB endpoint, such as http://127.0.0.1:8000 [default: AWS]
+    #[arg(long, value_name = "URL", help_heading = "Endpoint")]
+    pub dynamodb_endpoint_url: Option<EndpointUrl>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  consume --stream flights --application board --output board.jsonl \\
+          --endpoint-url http://127.0.0.1:4567 --dynamodb-endpoint-url http://127.0.0.1:8000
+  consume --stream logs --application search --idle-exit 30 | jq .data";
+
+/// Where an application without checkpoints starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Start {
+    /// With the oldest record kept
+    TrimHorizon,
+    /// With records that arrive from now on
+    Latest,
+}
+
+impl ConsumeArgs {
+    /// Whether the output is stdout.
+    #[must_use]
+    pub fn writes_stdout(&self) -> bool {
+        self.output.as_os_str() == "-"
+    }
+
+    /// The consumer's configuration.
+    ///
+    /// # Errors
+    /// When a value is out of its range.
+    pub fn consumer_config(&self) -> Result<ConsumerConfig, ConfigError> {
+        let position = match self.start {
+            Start::TrimHorizon => InitialPosition::TrimHorizon,
+            Start::Latest => InitialPosition::Latest,
+        };
+        let config = ConsumerConfig::builder(&self.application, self.stream.as_str())
+            .initial_position(position)
+            .failover(Duration::from_millis(self.failover_ms))
+            .start_timeout(START_TIMEOUT)
+            .shutdown_timeout(SHUTDOWN_TIMEOUT);
+        match &self.worker_id {
+            Some(id) => config.worker_id(id).build(),
+            None => config.build(),
+        }
+    }
+}
+
+/// The endpoints have just been seen to answer: what fails for longer than this will not heal while a user watches.
+const START_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Writing one batch takes milliseconds.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(more: &[&str]) -> Result<ConsumeArgs, clap::Error> {
+        ConsumeArgs::try_parse_from([&["consume", "--stream", "s", "--application", "app"], more].concat())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        ConsumeArgs::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_reach_the_configuration() {
+        let args = parse(&["--worker-id", "w7", "--start", "latest"]).expect("valid flags");
+        let config = args.consumer_config().expect("valid settings");
+        assert_eq!(config.worker_id().as_str(), "w7");
+        assert_eq!(config.initial_position(), InitialPosition::Latest);
+        assert_eq!(config.lease_table_name(), "app");
+        assert!(args.writes_stdout(), "the default");
+    }
+
+    #[test]
+    fn settings_are_checked_before_anything_is_done() {
+        let config = |more: &[&str]| parse(more).expect("valid flags").consumer_config();
+        assert!(config(&[]).is_ok());
+        assert!(config(&["--failover-ms", "0"]).is_err());
+        assert!(config(&["--worker-id", ""]).is_err());
+        assert!(parse(&["--idle-exit", "0"]).is_err());
+        assert!(parse(&["--start", "tomorrow"]).is_err());
+    }
+}

@@ -1,0 +1,142 @@
+//! The program `consume`: records in, lines out, each written before it is checkpointed.
+//!
+//! ```text
+//!  shard ──> LineWriter ──┐ whole lines          ┌──> checkpoint
+//!  shard ──> LineWriter ──┼──> Output (one file) ┼──> checkpoint
+//!  shard ──> LineWriter ──┘                      └──> checkpoint
+//! ```
+
+mod args;
+mod error;
+mod journal;
+mod line;
+mod output;
+mod processor;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use kcl::{Consumer, ConsumerConfig, ShardContext};
+use tokio_util::sync::CancellationToken;
+
+pub use self::args::{ConsumeArgs, Start};
+pub use self::error::ConsumeError;
+pub use self::journal::{Journal, Summary};
+pub use self::output::Output;
+pub use self::processor::LineWriter;
+use crate::endpoint::{Access, require_stream, require_table_access};
+use crate::progress::{Progress, Unit};
+use crate::{program, report};
+
+/// Runs the program on this process's arguments.
+pub fn main() -> ExitCode {
+    let args = ConsumeArgs::parse();
+    program::run(THREADS, run(&args))
+}
+
+async fn run(args: &ConsumeArgs) -> ExitCode {
+    match consume(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.failure().exit(),
+    }
+}
+
+async fn consume(args: &ConsumeArgs) -> Result<(), ConsumeError> {
+    let config = args.consumer_config()?;
+    let worker_id = config.worker_id().to_string();
+    let stop = program::stop_on_signal().map_err(ConsumeError::Signals)?;
+    let journal = Arc::new(Journal::new(args.expect.map(u64::from)));
+    let ran = tokio::select! {
+        ready = prepare(args, &config) => match ready {
+            Ok((access, output)) => read(args, config, &access, output, &journal, &stop).await,
+            Err(error) => Err(error),
+        },
+        () = stop.cancelled() => Ok(()),
+    };
+    let failed = journal.take_failure().map_or(Ok(()), Err);
+    let summary = journal.summary(args.stream.as_str(), &args.application, &worker_id);
+    // Written whatever happened.
+    let summed_up = write_summary(args, &summary);
+    ran.and(failed).and(summed_up)
+}
+
+/// Everything that can be found wrong before the first record.
+async fn prepare(args: &ConsumeArgs, config: &ConsumerConfig) -> Result<(Access, Output), ConsumeError> {
+    let output = match args.writes_stdout() {
+        true => Output::stdout(),
+        false => Output::append(&args.output).map_err(|source| ConsumeError::Output {
+            output: args.output.display().to_string(),
+            source,
+        })?,
+    };
+    let access = Access::to_both(&args.endpoint, args.dynamodb_endpoint_url.as_ref()).await?;
+    access.note().into_iter().for_each(report::say_aside);
+    let (kinesis, dynamodb) = (access.kinesis(), access.dynamodb());
+    tokio::try_join!(
+        require_stream(&kinesis, args.stream.as_str()),
+        require_table_access(&dynamodb, config.lease_table_name()),
+    )?;
+    Ok((access, output))
+}
+
+/// Reads until a signal, the expected number of records, idleness or a failure; then stops cleanly.
+async fn read(
+    args: &ConsumeArgs,
+    config: ConsumerConfig,
+    access: &Access,
+    output: Output,
+    journal: &Arc<Journal>,
+    stop: &CancellationToken,
+) -> Result<(), ConsumeError> {
+    let (kinesis, dynamodb) = (access.kinesis(), access.dynamodb());
+    let name: Arc<str> = args.output.display().to_string().into();
+    let shared = Arc::clone(journal);
+    let factory = move |shard: &ShardContext| {
+        LineWriter::new(shard, output.clone(), Arc::clone(&name), Arc::clone(&shared))
+    };
+    let consumer = Consumer::builder(config)
+        .kinesis_client(aws_sdk_kinesis::Client::new(&kinesis))
+        .dynamodb_client(aws_sdk_dynamodb::Client::new(&dynamodb))
+        .build(factory)?;
+    let ended = async {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = journal.done() => {}
+            () = journal.idle(args.idle_exit.map(|limit| Duration::from_secs(limit.get()))) => {}
+            () = show_progress(args, journal) => {}
+        }
+    };
+    consumer.run_until(ended).await?;
+    Ok(())
+}
+
+/// Never ends by itself. Draws nothing where lines go to the same terminal.
+async fn show_progress(args: &ConsumeArgs, journal: &Journal) {
+    if args.writes_stdout() {
+        return std::future::pending().await;
+    }
+    let unit = args
+        .expect
+        .map_or(Unit::Open, |expected| Unit::Events(expected.get()));
+    let progress = Progress::new("consume", unit);
+    let mut ticks = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        ticks.tick().await;
+        progress.set(journal.records());
+    }
+}
+
+fn write_summary(args: &ConsumeArgs, summary: &Summary<'_>) -> Result<(), ConsumeError> {
+    let Some(path) = &args.summary else { return Ok(()) };
+    let mut line = serde_json::to_string(summary).expect("invariant: numbers and names are JSON");
+    line.push('\n');
+    std::fs::write(path, line).map_err(|source| ConsumeError::Summary {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
+/// One takes records apart, the other makes lines; writing has threads of its own.
+const THREADS: usize = 2;

@@ -1,0 +1,109 @@
+//! One shard's records into lines: written first, checkpointed after.
+
+use std::sync::Arc;
+
+use kcl::{
+    BoxError, CheckpointError, Checkpointer, Initialization, RecordBatch, RecordProcessor, ShardContext,
+};
+
+use super::error::ConsumeError;
+use super::journal::Journal;
+use super::line;
+use super::output::Output;
+
+/// Writes the records of one shard.
+#[derive(Debug)]
+pub struct LineWriter {
+    shard_id: String,
+    output: Output,
+    output_name: Arc<str>,
+    journal: Arc<Journal>,
+    buffer: Vec<u8>,
+}
+
+impl LineWriter {
+    /// A writer for `shard`.
+    #[must_use]
+    pub fn new(shard: &ShardContext, output: Output, output_name: Arc<str>, journal: Arc<Journal>) -> Self {
+        Self {
+            shard_id: shard.shard_id().to_string(),
+            output,
+            output_name,
+            journal,
+            buffer: Vec::new(),
+        }
+    }
+
+    async fn write(&mut self) -> Result<(), BoxError> {
+        match self.output.write(std::mem::take(&mut self.buffer)).await {
+            Ok(buffer) => {
+                self.buffer = buffer;
+                Ok(())
+            }
+            Err(source) => {
+                let text = source.to_string();
+                self.journal.fail(ConsumeError::Output {
+                    output: self.output_name.to_string(),
+                    source,
+                });
+                Err(text.into())
+            }
+        }
+    }
+
+    /// A checkpoint that fails is no reason to write the batch again: a later one covers it. Unless none can succeed.
+    async fn checkpoint(&self, checkpointer: &Checkpointer) {
+        let outcome = checkpointer.checkpoint().await;
+        self.journal.checkpointed(outcome.is_ok());
+        match outcome {
+            Ok(()) | Err(CheckpointError::LeaseLost { .. }) => {}
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(shard_id = %self.shard_id, %error, "checkpoint failed, the next one covers it");
+            }
+            Err(error) => self.journal.fail(error.into()),
+        }
+    }
+}
+
+impl RecordProcessor for LineWriter {
+    async fn initialize(&mut self, _: Initialization<'_>) -> Result<(), BoxError> {
+        self.journal.taken(&self.shard_id);
+        Ok(())
+    }
+
+    async fn process_records(
+        &mut self,
+        batch: RecordBatch,
+        checkpointer: &Checkpointer,
+    ) -> Result<(), BoxError> {
+        if self.journal.has_failed() {
+            return Err("the worker is about to end".into());
+        }
+        // What a cut-off call left behind comes again with this batch.
+        self.buffer.clear();
+        let mut bytes = 0;
+        for record in batch.records() {
+            line::append(&mut self.buffer, &self.shard_id, record);
+            bytes += record.data().len() as u64;
+            if self.buffer.len() >= PIECE {
+                self.write().await?;
+            }
+        }
+        self.write().await?;
+        self.journal.written(batch.len() as u64, bytes);
+        self.checkpoint(checkpointer).await;
+        Ok(())
+    }
+
+    async fn lease_lost(&mut self) {
+        self.journal.lost();
+    }
+
+    async fn shutdown_requested(&mut self, checkpointer: &Checkpointer) -> Result<(), BoxError> {
+        // Makes up for a checkpoint that failed; does nothing otherwise.
+        checkpointer.checkpoint().await.map_err(BoxError::from)
+    }
+}
+
+/// Lines are written in pieces of about so many bytes: few calls, little memory.
+const PIECE: usize = 1024 * 1024;
