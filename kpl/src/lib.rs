@@ -1,4 +1,63 @@
-//! An async producer for Amazon Kinesis Data Streams.
+//! An async producer for Amazon Kinesis Data Streams, compatible with the Kinesis Producer Library (KPL).
+//!
+//! It packs many user records into one Kinesis record as the KPL does, so that the Kinesis Client Library and
+//! everything else that reads the KPL's format takes them apart again. It knows which shard a record goes to, sends to
+//! each shard one request at a time, retries only what failed, and tells for each record what became of it.
+//!
+//! ```text
+//!  put(stream, record)                                                    DeliveryTicket
+//!   │ waits for room: bytes and records in flight are bounded                  ▲
+//!   ▼                                                                          │ one outcome each
+//!  one task per stream ──────────────────────────────────────────────┐         │
+//!   │  hash key ─► shard ─► queue ─► aggregate ─► request            │─────────┘
+//!   │               │        │ order, linger, rate,                  │
+//!   │               │        │ backoff: one shard delays no other    │
+//!   └───────────────┼────────┴───────────────────────┬───────────────┘
+//!            ListShards                          PutRecords
+//! ```
+//!
+//! # Example
+//!
+//! ```no_run
+//! use kpl::{Producer, ProducerConfig, Record, StreamName};
+//!
+//! # async fn run(sdk_config: aws_types::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
+//! // let sdk_config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+//! let producer = Producer::new(&sdk_config, ProducerConfig::default())?;
+//! let orders = StreamName::new("orders")?;
+//!
+//! let mut tickets = Vec::new();
+//! for n in 0..1_000 {
+//!     let record = Record::new(format!("till-{}", n % 10), format!("sale {n}"))?;
+//!     tickets.push(producer.put(&orders, record).await?); // waits when too much is in flight
+//! }
+//! for ticket in tickets {
+//!     let delivery = ticket.await?; // or the error, with the record handed back
+//!     println!("{} {}", delivery.shard_id().as_str(), delivery.sequence_number());
+//! }
+//! producer.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it promises
+//!
+//! - *At least once.* Each record that was taken has exactly one outcome. A delivered record is in the stream, on a shard
+//!   where KCL consumers find it. It may be there twice: when a reply was lost, it was sent again.
+//! - *Order per key.* What one caller puts under one key, one after the other, is first stored in that order: through
+//!   retries, throttling, lost replies and resharding. A record that fails is passed over. A request that ran out of
+//!   time and is carried out after all may add a second copy later.
+//! - *Bounds.* Records in flight are bounded in bytes of memory and in number: [`Producer::put`] waits,
+//!   [`Producer::try_put`] hands the record back. Requests on their way are bounded for each stream.
+//! - *An end in time.* A record has its outcome within its time to live and one request, or, when the stream never
+//!   answered, within the time for first contact. So [`Producer::close`] ends as well.
+//!
+//! What it does not do: put records into streams whose service distributes records by itself (record distribution
+//! `AUTO`) with aggregation on, where KCL consumers would drop aggregates: switch aggregation off for those.
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod config;
 mod driver;

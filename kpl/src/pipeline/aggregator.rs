@@ -103,7 +103,7 @@ impl Aggregator {
                 slot.state = if giant { SlotState::Closed } else { SlotState::Open };
                 open -= usize::from(giant);
                 slot.push_first(record);
-            } else if let Err(record) = slot.push(record) {
+            } else if let Some(record) = slot.push(record) {
                 slot.state = SlotState::Closed;
                 open -= 1;
                 skipped.push_back(record);
@@ -245,25 +245,24 @@ impl<T> Slot<T> {
         if self.state == SlotState::Closed {
             self.records.push(record);
         } else {
-            let pushed = self.push(record);
-            debug_assert!(pushed.is_ok(), "the first record always fits");
+            let left = self.push(record);
+            debug_assert!(left.is_none(), "the first record always fits");
         }
     }
 
-    fn push(&mut self, record: Buffered<T>) -> Result<(), Buffered<T>> {
+    /// Adds a record, or hands it back when it does not fit.
+    fn push(&mut self, record: Buffered<T>) -> Option<Buffered<T>> {
         let user = &record.record;
-        match self.builder.try_push(
-            user.partition_key(),
-            user.explicit_hash_key(),
-            record.hash_key,
-            user.data(),
-        ) {
-            Ok(()) => {
-                self.records.push(record);
-                Ok(())
-            }
-            Err(_full) => Err(record),
+        let (key, data) = (user.partition_key(), user.data());
+        if self
+            .builder
+            .try_push(key, user.explicit_hash_key(), record.hash_key, data)
+            .is_err()
+        {
+            return Some(record);
         }
+        self.records.push(record);
+        None
     }
 }
 

@@ -45,21 +45,21 @@ impl<T> FirstContact<T> {
         }
     }
 
-    /// Keeps a record, or says at once why it will not be delivered.
+    /// Keeps a record, or hands it back and says why it will not be delivered.
     pub(super) fn put(
         &mut self,
         record: Buffered<T>,
         now: Instant,
-    ) -> Result<(), (Buffered<T>, DeliveryErrorKind)> {
+    ) -> Option<(Buffered<T>, DeliveryErrorKind)> {
         if let Some(refusing) = &self.refusing {
             if now < refusing.until {
-                return Err((record, refusing.kind.clone()));
+                return Some((record, refusing.kind.clone()));
             }
             self.refusing = None;
         }
         self.since.get_or_insert(now);
         self.waiting.push_back(record);
-        Ok(())
+        None
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -60,7 +60,7 @@ use settle::{InFlight, Landed};
 use shard_map::ShardMap;
 use terms::Terms;
 
-pub(crate) use action::{Action, Batch, BatchId, Entry, EntryReply, FlushId, ListedShard, Stored};
+pub(crate) use action::{Action, BatchId, Entry, EntryReply, FlushId, ListedShard, Stored};
 
 /// One stream. `T` is how its owner knows a record: each token that was put comes back exactly once, with an outcome.
 #[derive(Debug)]
@@ -125,8 +125,8 @@ impl<T> Pipeline<T> {
             self.lanes.put(record, now);
         } else {
             match self.first_contact.put(record, now) {
-                Ok(()) => self.map.want(now),
-                Err((record, kind)) => self.outbox.give_up(record, &self.stream, kind),
+                None => self.map.want(now),
+                Some((refused, kind)) => self.outbox.give_up(refused, &self.stream, kind),
             }
         }
     }

@@ -11,8 +11,9 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 
+use super::action::Batch;
 use super::tests::start;
-use super::{Action, Batch, BatchId, Entry, EntryReply, ListedShard, Pipeline, Stored};
+use super::{Action, BatchId, Entry, EntryReply, ListedShard, Pipeline, Stored};
 use crate::config::ProducerConfig;
 use crate::failure::Failure;
 use crate::outcome::Delivery;

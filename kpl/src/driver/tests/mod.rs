@@ -4,6 +4,7 @@ mod backpressure;
 mod ending;
 mod failing;
 mod scripted;
+mod sdk;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,7 +9,8 @@ use crate::config::{ProducerConfig, ProducerConfigBuilder};
 use crate::error::DeliveryError;
 use crate::failure::Failure;
 use crate::outcome::Delivery;
-use crate::pipeline::{Action, Batch, Entry, EntryReply, FlushId, ListedShard, Pipeline, Stored};
+use crate::pipeline::action::Batch;
+use crate::pipeline::{Action, Entry, EntryReply, FlushId, ListedShard, Pipeline, Stored};
 use crate::record::Record;
 use crate::stream::StreamName;
 
