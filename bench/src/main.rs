@@ -1,1 +1,64 @@
-fn main() {}
+//! CPU seconds and peak memory of the producer and the consumer beside the bare SDK client that does the same
+//! Kinesis requests, in one run, against an endpoint in another process. Prints ratios.
+//!
+//! Every case runs in a process of its own, so that CPU time and peak memory are its own. The floor of the
+//! producer replays the very requests our producer made (how many, how many entries, how many bytes each), and
+//! computes the MD5 sums nobody can avoid: one for each key, one for each aggregate.
+
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod case;
+mod consumer;
+mod endpoint;
+mod meter;
+mod producer;
+mod report;
+mod shapes;
+mod workload;
+
+/// Costs of kpl and kcl beside the bare SDK client, as ratios of one run.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Pairs measured for each line; the median is printed.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// A tenth of the records and one round: shows that it runs, measures little.
+    #[arg(long)]
+    quick: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the endpoint until killed (used by the benchmark itself).
+    #[command(hide = true)]
+    Endpoint,
+    /// Run one case and print its figures (used by the benchmark itself).
+    #[command(hide = true)]
+    Case(case::Case),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Some(Command::Endpoint) => endpoint::serve(),
+        Some(Command::Case(case)) => case.run(),
+        None => report::run(if cli.quick { 1 } else { cli.rounds.max(1) }, cli.quick),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A benchmark has no caller who would tell causes apart.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
