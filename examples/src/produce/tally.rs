@@ -1,6 +1,6 @@
 //! Counting what became of the records. Pure.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use kpl::{Delivery, DeliveryError, ShardId};
@@ -18,9 +18,7 @@ pub struct Tally {
     attempts: u64,
     retried: u64,
     first_failure: Option<(u64, Box<DeliveryError>)>,
-    /// The Kinesis record that each shard took last. Outcomes are told in the order of putting, and a shard's records
-    /// are stored in that order, so another number means another Kinesis record; no list of all is needed.
-    last: HashMap<ShardId, Box<str>>,
+    shards: HashSet<ShardId>,
 }
 
 impl Tally {
@@ -31,7 +29,7 @@ impl Tally {
                 self.records += 1;
                 self.bytes += bytes;
                 self.attempt(delivery.attempt_count());
-                self.landed(delivery.shard_id(), delivery.sequence_number());
+                self.landed(delivery.shard_id(), delivery.sub_sequence_number());
             }
             Err(error) => {
                 self.failed += 1;
@@ -66,7 +64,7 @@ impl Tally {
             records: self.records,
             bytes: self.bytes,
             kinesis_records: self.kinesis_records,
-            shards: self.last.len(),
+            shards: self.shards.len(),
             failed: self.failed,
             attempts: self.attempts,
             retried: self.retried,
@@ -80,15 +78,12 @@ impl Tally {
         self.retried += u64::from(attempts > 1);
     }
 
-    fn landed(&mut self, shard: &ShardId, sequence_number: &str) {
-        match self.last.get_mut(shard) {
-            Some(last) if **last == *sequence_number => return,
-            Some(last) => *last = sequence_number.into(),
-            None => {
-                self.last.insert(shard.clone(), sequence_number.into());
-            }
+    /// Each Kinesis record has exactly one user record that travelled alone or is the first of its aggregate.
+    fn landed(&mut self, shard: &ShardId, sub_sequence_number: Option<u64>) {
+        self.kinesis_records += u64::from(sub_sequence_number.is_none_or(|number| number == 0));
+        if !self.shards.contains(shard) {
+            self.shards.insert(shard.clone());
         }
-        self.kinesis_records += 1;
     }
 }
 
@@ -126,22 +121,21 @@ mod tests {
     }
 
     #[test]
-    fn kinesis_records_are_counted_by_changes_of_number() {
+    fn kinesis_records_are_counted_by_their_first_member() {
         let mut tally = Tally::default();
-        let landings = [
-            (0, "10"),
-            (1, "10"),
-            (0, "10"),
-            (0, "11"),
-            (1, "10"),
-            (1, "12"),
-            (0, "11"),
-        ];
-        for (number, sequence) in landings {
-            tally.landed(&shard(number), sequence);
+        // Two aggregates of shard 0, their members in between each other, one of shard 1, and one record alone.
+        for (number, member) in [
+            (0, Some(0)),
+            (0, Some(0)),
+            (1, Some(0)),
+            (0, Some(1)),
+            (0, Some(1)),
+            (1, None),
+        ] {
+            tally.landed(&shard(number), member);
         }
-        assert_eq!(tally.kinesis_records, 4, "0:10, 1:10, 0:11, 1:12");
-        assert_eq!(tally.summary("s", Duration::ZERO).shards, 2);
+        let summary = tally.summary("s", Duration::ZERO);
+        assert_eq!((summary.kinesis_records, summary.shards), (4, 2));
     }
 
     #[test]
