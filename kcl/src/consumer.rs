@@ -28,7 +28,13 @@ pub struct Consumer<F> {
 impl Consumer<()> {
     /// Starts building a consumer.
     pub fn builder(config: ConsumerConfig) -> ConsumerBuilder {
-        ConsumerBuilder { config, sdk_config: None, kinesis: None, dynamodb: None, store: None }
+        ConsumerBuilder {
+            config,
+            sdk_config: None,
+            kinesis: None,
+            dynamodb: None,
+            store: None,
+        }
     }
 }
 
@@ -36,7 +42,10 @@ impl<F: RecordProcessorFactory> Consumer<F> {
     /// A handle to stop the consumer and to look at it from elsewhere.
     #[must_use]
     pub fn handle(&self) -> ConsumerHandle {
-        ConsumerHandle { stop: self.worker.stop.clone(), state: self.worker.state.subscribe() }
+        ConsumerHandle {
+            stop: self.worker.stop.clone(),
+            state: self.worker.state.subscribe(),
+        }
     }
 
     /// Reads the stream until [`ConsumerHandle::shutdown`] is called.
@@ -124,9 +133,10 @@ impl ConsumerBuilder {
         let store = match (self.store, self.dynamodb, &self.sdk_config) {
             (Some(store), _, _) => store,
             (None, Some(client), _) => Arc::new(DynamoDbLeaseStore::new(client, table)),
-            (None, None, Some(sdk)) => {
-                Arc::new(DynamoDbLeaseStore::from_sdk_config(complete("DynamoDB", sdk)?, table))
-            }
+            (None, None, Some(sdk)) => Arc::new(DynamoDbLeaseStore::from_sdk_config(
+                complete("DynamoDB", sdk)?,
+                table,
+            )),
             (None, None, None) => return Err(ConfigError::MissingClient { service: "DynamoDB" }),
         };
         let shop = Workshop {
@@ -138,7 +148,13 @@ impl ConsumerBuilder {
             config,
         };
         let state = watch::Sender::new(ConsumerState::default());
-        Ok(Consumer { worker: Worker { shop: Arc::new(shop), stop: CancellationToken::new(), state } })
+        Ok(Consumer {
+            worker: Worker {
+                shop: Arc::new(shop),
+                stop: CancellationToken::new(),
+                state,
+            },
+        })
     }
 }
 
@@ -188,7 +204,11 @@ impl ConsumerHandle {
     /// How many leases the consumer holds at the moment.
     #[must_use]
     pub fn leases_held(&self) -> usize {
-        if self.has_ended() { 0 } else { self.state.borrow().leases_held }
+        if self.has_ended() {
+            0
+        } else {
+            self.state.borrow().leases_held
+        }
     }
 
     /// Whether the consumer has ended.

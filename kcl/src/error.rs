@@ -59,7 +59,11 @@ pub enum ConfigError {
 
 impl ConfigError {
     pub(crate) fn name(setting: &'static str, given: &str, rule: &'static str) -> Self {
-        Self::Name { setting, given: given.chars().take(140).collect(), rule }
+        Self::Name {
+            setting,
+            given: given.chars().take(140).collect(),
+            rule,
+        }
     }
 
     pub(crate) fn check_range<T: PartialOrd + fmt::Debug>(
@@ -301,7 +305,10 @@ impl StoreError {
     /// Whether the same call may succeed later without anybody changing something.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Throttled { .. } | Self::Unavailable { .. } | Self::TableNotReady { .. })
+        matches!(
+            self,
+            Self::Throttled { .. } | Self::Unavailable { .. } | Self::TableNotReady { .. }
+        )
     }
 }
 

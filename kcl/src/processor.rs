@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::BoxError;
+use crate::lease::PendingCheckpoint;
 use crate::position::{Checkpoint, Position};
 use crate::process::Checkpointer;
 use crate::record::{ClientRecord, DroppedRecords};
 use crate::stream::ShardContext;
-use crate::lease::PendingCheckpoint;
 
 /// What is done with the records of one shard (KCL: `ShardRecordProcessor`).
 ///
@@ -31,10 +31,7 @@ use crate::lease::PendingCheckpoint;
 /// [`lease_lost`](Self::lease_lost) is called: somebody else may have started on the same records.
 pub trait RecordProcessor: Send + 'static {
     /// Called before all other methods, once it succeeds. Default: does nothing.
-    fn initialize(
-        &mut self,
-        input: Initialization<'_>,
-    ) -> impl Future<Output = Result<(), BoxError>> + Send {
+    fn initialize(&mut self, input: Initialization<'_>) -> impl Future<Output = Result<(), BoxError>> + Send {
         let _ = input;
         ready(Ok(()))
     }
@@ -143,7 +140,12 @@ impl RecordBatch {
     /// A batch; also the way to make one for testing a processor. `records` are in the order of their positions.
     #[must_use]
     pub fn new(records: Vec<ClientRecord>, behind_latest: Option<Duration>) -> Self {
-        Self { records: Arc::new(records), from: 0, behind_latest, dropped: Arc::default() }
+        Self {
+            records: Arc::new(records),
+            from: 0,
+            behind_latest,
+            dropped: Arc::default(),
+        }
     }
 
     pub(crate) fn with_dropped(mut self, dropped: Vec<DroppedRecords>) -> Self {
@@ -222,12 +224,18 @@ mod tests {
     }
 
     fn batch(numbers: &[u64]) -> RecordBatch {
-        let records = numbers.iter().map(|&n| ClientRecord::plain(number(n), Some("k"), Bytes::new(), None));
+        let records = numbers
+            .iter()
+            .map(|&n| ClientRecord::plain(number(n), Some("k"), Bytes::new(), None));
         RecordBatch::new(records.collect(), None)
     }
 
     fn shown(batch: &RecordBatch) -> Vec<String> {
-        batch.records().iter().map(|r| r.sequence_number().to_string()).collect()
+        batch
+            .records()
+            .iter()
+            .map(|r| r.sequence_number().to_string())
+            .collect()
     }
 
     #[test]
@@ -239,7 +247,12 @@ mod tests {
         assert_eq!(shown(&batch), ["9"]);
         batch.skip_done(&Checkpoint::At(Position::new(number(5), 0)));
         assert_eq!(shown(&batch), ["9"], "a lower checkpoint brings nothing back");
-        let taken: Vec<_> = batch.clone().into_records().iter().map(|r| r.sequence_number().to_string()).collect();
+        let taken: Vec<_> = batch
+            .clone()
+            .into_records()
+            .iter()
+            .map(|r| r.sequence_number().to_string())
+            .collect();
         assert_eq!(taken, ["9"]);
         batch.skip_done(&Checkpoint::ShardEnd);
         assert!(batch.is_empty());

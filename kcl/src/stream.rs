@@ -37,7 +37,9 @@ impl StreamName {
         if is_service_name(text, 1, MAX_STREAM_NAME) {
             Ok(Self(Arc::from(text)))
         } else {
-            Err(StreamNameError { text: text.chars().take(140).collect() })
+            Err(StreamNameError {
+                text: text.chars().take(140).collect(),
+            })
         }
     }
 
@@ -76,7 +78,12 @@ impl ShardContext {
     #[must_use]
     pub fn new(stream: StreamName, shard_id: ShardId, worker_id: WorkerId) -> Self {
         let lease_key = LeaseKey::of_shard(&shard_id);
-        Self { stream, shard_id, lease_key, worker_id }
+        Self {
+            stream,
+            shard_id,
+            lease_key,
+            worker_id,
+        }
     }
 
     /// The stream.
@@ -106,7 +113,10 @@ impl ShardContext {
 
 /// Whether a text has `min` to `max` characters of the set that streams and tables may be named with.
 pub(crate) fn is_service_name(text: &str, min: usize, max: usize) -> bool {
-    (min..=max).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+    (min..=max).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 /// Source: AWS API reference, `StreamName`: 1 to 128 of `[a-zA-Z0-9_.-]`.

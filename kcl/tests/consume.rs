@@ -7,8 +7,8 @@ use std::time::Duration;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use kcl::{
-    BoxError, Checkpoint, Checkpointer, Consumer, ConsumerConfig, ConsumerHandle, DynamoDbLeaseStore, HashKey,
-    LeaseStore, RecordBatch, RecordProcessor, RunError, RunSummary, ShardContext,
+    BoxError, Checkpoint, Checkpointer, Consumer, ConsumerConfig, ConsumerHandle, DynamoDbLeaseStore,
+    HashKey, LeaseStore, RecordBatch, RecordProcessor, RunError, RunSummary, ShardContext,
 };
 use kinesis_aggregation::{AggregateBuilder, AggregateLimits};
 use kinesis_local::Local;
@@ -55,7 +55,11 @@ struct Recorder {
 }
 
 impl RecordProcessor for Recorder {
-    async fn process_records(&mut self, batch: RecordBatch, checkpointer: &Checkpointer) -> Result<(), BoxError> {
+    async fn process_records(
+        &mut self,
+        batch: RecordBatch,
+        checkpointer: &Checkpointer,
+    ) -> Result<(), BoxError> {
         for record in batch.records() {
             self.seen.0.lock().unwrap().push(Record {
                 shard: self.shard.clone(),
@@ -78,7 +82,9 @@ struct Running {
 
 impl Running {
     async fn stop(self) -> RunSummary {
-        timeout(Duration::from_secs(10), self.handle.shutdown()).await.expect("a clean stop is bounded");
+        timeout(Duration::from_secs(10), self.handle.shutdown())
+            .await
+            .expect("a clean stop is bounded");
         self.task.await.unwrap().unwrap()
     }
 
@@ -110,7 +116,10 @@ fn start_with(local: &Local, worker: &str, seen: &Seen, checkpoints: bool) -> Ru
             checkpoints,
         })
         .unwrap();
-    Running { handle: consumer.handle(), task: tokio::spawn(consumer.run()) }
+    Running {
+        handle: consumer.handle(),
+        task: tokio::spawn(consumer.run()),
+    }
 }
 
 fn start(local: &Local, worker: &str, seen: &Seen) -> Running {
@@ -121,13 +130,26 @@ async fn put(local: &Local, data: impl IntoIterator<Item = String>) {
     let entries: Vec<_> = data
         .into_iter()
         .map(|data| {
-            PutRecordsRequestEntry::builder().partition_key(format!("key-{data}")).data(Blob::new(data)).build().unwrap()
+            PutRecordsRequestEntry::builder()
+                .partition_key(format!("key-{data}"))
+                .data(Blob::new(data))
+                .build()
+                .unwrap()
         })
         .collect();
     let count = entries.len();
     let client = local.kinesis_client();
-    let output = client.put_records().stream_name("sales").set_records(Some(entries)).send().await.unwrap();
-    assert_eq!((output.failed_record_count(), output.records().len()), (Some(0), count));
+    let output = client
+        .put_records()
+        .stream_name("sales")
+        .set_records(Some(entries))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (output.failed_record_count(), output.records().len()),
+        (Some(0), count)
+    );
 }
 
 /// Puts one aggregate that lands on the shard which owns `hash_key`.
@@ -135,12 +157,21 @@ async fn put_aggregate(local: &Local, hash_key: u128, data: &[String]) {
     let mut builder = AggregateBuilder::new(AggregateLimits::DEFAULT);
     let key = HashKey::new(hash_key);
     for data in data {
-        builder.try_push("inner", Some(key), key, data.as_bytes()).unwrap();
+        builder
+            .try_push("inner", Some(key), key, data.as_bytes())
+            .unwrap();
     }
     let sealed = builder.seal().unwrap();
     let client = local.kinesis_client();
-    let put = client.put_record().stream_name("sales").partition_key("a").explicit_hash_key(key.to_string());
-    put.data(Blob::new(sealed.into_data().to_vec())).send().await.unwrap();
+    let put = client
+        .put_record()
+        .stream_name("sales")
+        .partition_key("a")
+        .explicit_hash_key(key.to_string());
+    put.data(Blob::new(sealed.into_data().to_vec()))
+        .send()
+        .await
+        .unwrap();
 }
 
 fn numbered(prefix: &str, count: usize) -> Vec<String> {
@@ -172,7 +203,11 @@ async fn plain_and_aggregated_records_of_four_shards_come_once_and_in_order() {
     let began = Instant::now();
     let worker = start(&local, "w1", &seen);
     seen.wait_for(400).await;
-    assert!(began.elapsed() < Duration::from_secs(10), "took {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "took {:?}",
+        began.elapsed()
+    );
     assert_eq!(worker.handle.leases_held(), 4);
     let summary = worker.stop().await;
 
@@ -180,10 +215,21 @@ async fn plain_and_aggregated_records_of_four_shards_come_once_and_in_order() {
     assert_eq!(records.len(), 400, "nothing twice");
     assert_eq!(summary.records(), 400);
     in_order_within_shards(&records);
-    assert_eq!(records.iter().map(|record| &record.shard).collect::<BTreeSet<_>>().len(), 4);
+    assert_eq!(
+        records
+            .iter()
+            .map(|record| &record.shard)
+            .collect::<BTreeSet<_>>()
+            .len(),
+        4
+    );
     let of_aggregates: Vec<_> = records.iter().filter(|record| record.key == "inner").collect();
     assert_eq!(of_aggregates.len(), 200);
-    assert!(of_aggregates.iter().any(|record| record.position.sub_sequence_number() == 24));
+    assert!(
+        of_aggregates
+            .iter()
+            .any(|record| record.position.sub_sequence_number() == 24)
+    );
 
     let store = DynamoDbLeaseStore::new(local.dynamodb_client(), "app");
     for lease in store.list().await.unwrap().leases {
@@ -200,10 +246,22 @@ async fn a_split_is_followed_parents_first() {
     put(&local, numbered("before-", 300)).await;
     let client = local.kinesis_client();
     let middle = (u128::MAX / 2).to_string();
-    let split = client.split_shard().stream_name("sales").shard_to_split("shardId-000000000000");
+    let split = client
+        .split_shard()
+        .stream_name("sales")
+        .shard_to_split("shardId-000000000000");
     split.new_starting_hash_key(middle).send().await.unwrap();
     let wait = async {
-        while client.list_shards().stream_name("sales").send().await.unwrap().shards().len() < 3 {
+        while client
+            .list_shards()
+            .stream_name("sales")
+            .send()
+            .await
+            .unwrap()
+            .shards()
+            .len()
+            < 3
+        {
             sleep(Duration::from_millis(10)).await;
         }
     };
@@ -221,7 +279,10 @@ async fn a_split_is_followed_parents_first() {
     let parent = "shardId-000000000000";
     let last_of_parent = records.iter().rposition(|record| record.shard == parent).unwrap();
     let first_of_children = records.iter().position(|record| record.shard != parent).unwrap();
-    assert!(last_of_parent < first_of_children, "a child ran ahead of its parent");
+    assert!(
+        last_of_parent < first_of_children,
+        "a child ran ahead of its parent"
+    );
     assert_eq!(summary.shards_finished(), 1);
 
     let store = DynamoDbLeaseStore::new(local.dynamodb_client(), "app");
@@ -243,11 +304,21 @@ async fn a_killed_worker_goes_on_after_its_checkpoint() {
     before.wait_for(100).await;
     // The last batch may be processed and not checkpointed yet.
     let store = DynamoDbLeaseStore::new(local.dynamodb_client(), "app");
-    let last = |shard: &str| before.all().into_iter().filter(|r| r.shard == shard).map(|r| r.position).max();
+    let last = |shard: &str| {
+        before
+            .all()
+            .into_iter()
+            .filter(|r| r.shard == shard)
+            .map(|r| r.position)
+            .max()
+    };
     let checkpointed = async {
         loop {
             let leases = store.list().await.unwrap().leases;
-            if leases.iter().all(|lease| lease.checkpoint.position() == last(lease.key.as_str()).as_ref()) {
+            if leases
+                .iter()
+                .all(|lease| lease.checkpoint.position() == last(lease.key.as_str()).as_ref())
+            {
                 break;
             }
             sleep(Duration::from_millis(10)).await;
@@ -262,10 +333,17 @@ async fn a_killed_worker_goes_on_after_its_checkpoint() {
     let began = Instant::now();
     let worker = start(&local, "w1", &after);
     after.wait_for(100).await;
-    assert!(began.elapsed() < Duration::from_secs(5), "took {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "took {:?}",
+        began.elapsed()
+    );
     worker.stop().await;
     let data = after.data();
-    assert!(data.iter().all(|data| data.starts_with("second-")), "something came again");
+    assert!(
+        data.iter().all(|data| data.starts_with("second-")),
+        "something came again"
+    );
     assert_eq!(data.len(), 100);
     local.stop().await;
 }
@@ -303,7 +381,9 @@ async fn a_second_worker_takes_its_half_without_repeating_a_record() {
         }
         round
     };
-    let rounds = timeout(Duration::from_secs(20), halves).await.expect("four shards, two each");
+    let rounds = timeout(Duration::from_secs(20), halves)
+        .await
+        .expect("four shards, two each");
     put(&local, numbered("b-", 100)).await;
     let total = 200 + rounds * 10;
     seen.wait_for(total).await;

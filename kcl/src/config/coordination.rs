@@ -30,7 +30,10 @@ impl Default for Coordination {
             parent_poll: Duration::from_secs(2),
             start_timeout: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(30),
-            retry_backoff: Backoff { min: Duration::from_millis(500), max: Duration::from_secs(30) },
+            retry_backoff: Backoff {
+                min: Duration::from_millis(500),
+                max: Duration::from_secs(30),
+            },
         }
     }
 }
@@ -45,8 +48,18 @@ impl Coordination {
             Duration::from_millis(20),
             leasing.failover,
         )?;
-        ConfigError::check_range("shard_sync_interval", self.shard_sync_interval, Duration::from_millis(100), hour)?;
-        ConfigError::check_range("start_timeout", self.start_timeout, Duration::from_millis(100), hour)?;
+        ConfigError::check_range(
+            "shard_sync_interval",
+            self.shard_sync_interval,
+            Duration::from_millis(100),
+            hour,
+        )?;
+        ConfigError::check_range(
+            "start_timeout",
+            self.start_timeout,
+            Duration::from_millis(100),
+            hour,
+        )?;
         ConfigError::check_range("shutdown_timeout", self.shutdown_timeout, Duration::ZERO, hour)?;
         let Backoff { min, max } = self.retry_backoff;
         ConfigError::check_range("retry_backoff", min, Duration::from_millis(1), max.min(hour))?;
@@ -54,7 +67,8 @@ impl Coordination {
     }
 
     pub(crate) fn scan_interval(&self, leasing: &Leasing) -> Duration {
-        self.scan_interval.unwrap_or_else(|| (leasing.failover / 3).min(Duration::from_secs(2)))
+        self.scan_interval
+            .unwrap_or_else(|| (leasing.failover / 3).min(Duration::from_secs(2)))
     }
 }
 

@@ -69,7 +69,6 @@ impl ConsumerConfig {
     ///
     /// `application_name` names the application and its lease table: workers with the same name share the stream, another
     /// name reads the stream anew. Use a name for one stream only: nothing in the lease table tells streams apart.
-    #[must_use]
     pub fn builder(application_name: &str, stream_name: &str) -> ConsumerConfigBuilder {
         ConsumerConfigBuilder {
             application: application_name.to_owned(),
@@ -149,10 +148,18 @@ impl ConsumerConfigBuilder {
     /// [`ConfigError`] names the setting at fault and its valid range.
     pub fn build(self) -> Result<ConsumerConfig, ConfigError> {
         if !is_service_name(&self.application, MIN_TABLE_NAME, MAX_TABLE_NAME) {
-            return Err(ConfigError::name("application name", &self.application, TABLE_NAME_RULE));
+            return Err(ConfigError::name(
+                "application name",
+                &self.application,
+                TABLE_NAME_RULE,
+            ));
         }
         let stream = StreamName::new(&self.stream)?;
-        if self.worker_id.as_ref().is_some_and(|id| !(1..=MAX_WORKER_ID).contains(&id.chars().count())) {
+        if self
+            .worker_id
+            .as_ref()
+            .is_some_and(|id| !(1..=MAX_WORKER_ID).contains(&id.chars().count()))
+        {
             let given = self.worker_id.unwrap_or_default();
             return Err(ConfigError::name("worker id", &given, "1 to 256 characters"));
         }

@@ -18,20 +18,29 @@ fn defaults_are_those_of_the_kcl_where_it_has_them() {
     assert_eq!(config.leasing.max_steals.get(), 1);
     assert_eq!(config.leasing.hand_over_timeout, Duration::from_secs(30));
     assert_eq!(config.retrieval.max_records, 10_000);
-    assert_eq!(config.coordination.scan_interval(&config.leasing), Duration::from_secs(2));
+    assert_eq!(
+        config.coordination.scan_interval(&config.leasing),
+        Duration::from_secs(2)
+    );
 }
 
 #[test]
 fn worker_ids_are_unique_unless_given() {
     let (one, two) = (builder().build().unwrap(), builder().build().unwrap());
     assert_ne!(one.worker_id(), two.worker_id());
-    assert_eq!(builder().worker_id("w1").build().unwrap().worker_id().as_str(), "w1");
+    assert_eq!(
+        builder().worker_id("w1").build().unwrap().worker_id().as_str(),
+        "w1"
+    );
 }
 
 #[test]
 fn the_scan_follows_a_short_failover() {
     let config = builder().failover(Duration::from_millis(300)).build().unwrap();
-    assert_eq!(config.coordination.scan_interval(&config.leasing), Duration::from_millis(100));
+    assert_eq!(
+        config.coordination.scan_interval(&config.leasing),
+        Duration::from_millis(100)
+    );
 }
 
 #[test]

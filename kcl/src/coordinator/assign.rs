@@ -34,7 +34,12 @@ pub(super) struct Assigner<S: Source, F> {
 
 impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
     pub(super) fn new(shop: Arc<Workshop<S, F>>, stop: CancellationToken) -> Self {
-        Self { shop, stop, observed: Observed::new(), skipped: 0 }
+        Self {
+            shop,
+            stop,
+            observed: Observed::new(),
+            skipped: 0,
+        }
     }
 
     /// What fails is tried again in the next round.
@@ -58,14 +63,26 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         }
 
         let leasing = &self.shop.config.leasing;
-        let patience = Patience { failover: leasing.failover, hand_over: leasing.hand_over_timeout };
+        let patience = Patience {
+            failover: leasing.failover,
+            hand_over: leasing.hand_over_timeout,
+        };
         let held = shards.keys();
         let snapshot = Snapshot::new(me.clone(), &listing, &held, &self.observed, patience, now);
         let plan = plan(&snapshot, &limits(leasing), rand::random());
         if !plan.is_empty() {
-            debug!(take = plan.take.len(), ask = plan.hand_over.len(), target = plan.target, "planned");
+            debug!(
+                take = plan.take.len(),
+                ask = plan.hand_over.len(),
+                target = plan.target,
+                "planned"
+            );
         }
-        let rows = listing.leases.into_iter().map(|lease| (lease.key.clone(), lease)).collect();
+        let rows = listing
+            .leases
+            .into_iter()
+            .map(|lease| (lease.key.clone(), lease))
+            .collect();
         self.take(&plan, &rows, shards).await;
         self.ask(&plan, &rows).await;
     }
@@ -91,11 +108,17 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             true => Ok(None),
             false => self.shop.store.take(&row, self.shop.config.worker_id()).await,
         };
-        Take { key: row.key, sent_at, answer }
+        Take {
+            key: row.key,
+            sent_at,
+            answer,
+        }
     }
 
     fn on_take(&self, take: Option<Take>, shards: &mut Shards<S, F>) {
-        let Some(Take { key, sent_at, answer }) = take else { return };
+        let Some(Take { key, sent_at, answer }) = take else {
+            return;
+        };
         match answer {
             Ok(Some(lease)) => {
                 info!(lease_key = %key, position = %lease.checkpoint, "lease taken");
@@ -117,7 +140,9 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             match self.shop.store.request_hand_over(row, me).await {
                 Ok(true) => info!(lease_key = %wish.key, from = %wish.from, "asked for the lease"),
                 Ok(false) => debug!(lease_key = %wish.key, "lease moved meanwhile"),
-                Err(error) => warn!(lease_key = %wish.key, error = %chain(&error), "lease cannot be asked for"),
+                Err(error) => {
+                    warn!(lease_key = %wish.key, error = %chain(&error), "lease cannot be asked for");
+                }
             }
         }
     }
@@ -126,7 +151,12 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         if listing.skipped.len() != self.skipped {
             for row in &listing.skipped {
                 let key = row.key.as_ref().map_or("", LeaseKey::as_str);
-                warn!(lease_key = key, attribute = row.attribute, error = row.reason, "lease row cannot be read, nobody will take it");
+                warn!(
+                    lease_key = key,
+                    attribute = row.attribute,
+                    error = row.reason,
+                    "lease row cannot be read, nobody will take it"
+                );
             }
             self.skipped = listing.skipped.len();
         }

@@ -30,7 +30,11 @@ pub(super) struct Auditor<S: Source, F> {
 impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
     /// `wake` is told when there are new leases to take.
     pub(super) fn new(shop: Arc<Workshop<S, F>>, wake: Arc<Notify>) -> Self {
-        Self { shop, wake, holes: HoleWatch::new(ROUNDS) }
+        Self {
+            shop,
+            wake,
+            holes: HoleWatch::new(ROUNDS),
+        }
     }
 
     pub(super) async fn run(mut self) {

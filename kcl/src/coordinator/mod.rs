@@ -13,6 +13,8 @@ mod audit;
 mod shards;
 mod shutdown;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

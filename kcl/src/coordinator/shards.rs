@@ -28,7 +28,7 @@ use crate::stream::ShardContext;
 pub(super) struct Shards<S: Source, F> {
     shop: Arc<Workshop<S, F>>,
     tasks: JoinSet<Exit>,
-    running: HashMap<LeaseKey, Running>,
+    running: HashMap<LeaseKey, Nudge>,
     /// Leases whose processor panicked: not taken again before this.
     cooling: HashMap<LeaseKey, Instant>,
     /// Asks all of them to stop.
@@ -36,11 +36,6 @@ pub(super) struct Shards<S: Source, F> {
     /// Cuts all of them off.
     cut: CancellationToken,
     summary: RunSummary,
-}
-
-#[derive(Debug)]
-struct Running {
-    nudge: Nudge,
 }
 
 /// A shard that runs no more.
@@ -73,13 +68,14 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
             Err(why) => {
                 // It will expire; the row is not one of ours.
                 error!(lease_key = %key, error = %why, "lease does not name a shard");
-                self.cooling.insert(key, Instant::now() + Duration::from_secs(3600));
+                self.cooling
+                    .insert(key, Instant::now() + Duration::from_secs(3600));
                 return;
             }
         };
         let shard = ShardContext::new(config.stream().clone(), shard_id, config.worker_id().clone());
         let (keeper, handle) = Keeper::new(Arc::clone(&self.shop.store), held.clone());
-        self.running.insert(key.clone(), Running { nudge: handle.nudge() });
+        self.running.insert(key, handle.nudge());
         let supervised = Supervised {
             shop: Arc::clone(&self.shop),
             shard,
@@ -95,8 +91,8 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
 
     /// Has a lease's keeper look at its row, if the lease is held.
     pub(super) fn look(&self, key: &LeaseKey) {
-        if let Some(running) = self.running.get(key) {
-            running.nudge.look();
+        if let Some(nudge) = self.running.get(key) {
+            nudge.look();
         }
     }
 
@@ -136,7 +132,8 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
             Some(End::Stopped) => {}
             Some(End::Panicked) | None => {
                 self.summary.panics += u64::from(exit.end.is_some());
-                self.cooling.insert(exit.key, Instant::now() + self.shop.config.leasing.failover);
+                self.cooling
+                    .insert(exit.key, Instant::now() + self.shop.config.leasing.failover);
             }
         }
         exit.end == Some(End::Finished)
@@ -174,7 +171,15 @@ struct Supervised<S: Source, F> {
 
 impl<S: Source, F: RecordProcessorFactory> Supervised<S, F> {
     async fn run(self) -> Exit {
-        let Self { shop, shard, held, keeper, handle, stop, cut } = self;
+        let Self {
+            shop,
+            shard,
+            held,
+            keeper,
+            handle,
+            stop,
+            cut,
+        } = self;
         let key = shard.lease_key().clone();
         let mut keeping = JoinSet::new();
         keeping.spawn(keeper.run().instrument(Span::current()));

@@ -20,7 +20,10 @@ pub(super) async fn give_all_up<S: Source, F: RecordProcessorFactory>(
     shards.ask_all_to_stop();
     drain(shards, patience, state).await;
     if shards.held() > 0 {
-        warn!(leases = shards.held(), "processors did not end in time, their leases are given up as they are");
+        warn!(
+            leases = shards.held(),
+            "processors did not end in time, their leases are given up as they are"
+        );
         shards.cut_all();
         drain(shards, AFTER_CUT, state).await;
     }
@@ -33,7 +36,9 @@ async fn drain<S: Source, F: RecordProcessorFactory>(
 ) {
     let deadline = Instant::now() + patience;
     while shards.held() > 0 {
-        let Ok(exit) = timeout_at(deadline, shards.next_exit()).await else { break };
+        let Ok(exit) = timeout_at(deadline, shards.next_exit()).await else {
+            break;
+        };
         shards.on_exit(exit);
         state.send_modify(|state| state.leases_held = shards.held());
     }

@@ -23,19 +23,44 @@ pub(super) async fn start<S: Source, F>(shop: &Workshop<S, F>) -> Result<(), Run
 
 async fn shards<S: Source, F>(shop: &Workshop<S, F>) -> Result<Vec<Shard>, RunError> {
     let patience = shop.config.coordination.start_timeout;
-    let listed = until(patience, || shop.source.list_shards(), |failure| failure.kind.is_transient()).await;
+    let listed = until(
+        patience,
+        || shop.source.list_shards(),
+        |failure| failure.kind.is_transient(),
+    )
+    .await;
     let stream = shop.config.stream().clone();
     match listed {
-        Ok(shards) if shards.is_empty() => {
-            Err(RunError::Shards { stream, reason: "none is listed".to_owned() })
-        }
+        Ok(shards) if shards.is_empty() => Err(RunError::Shards {
+            stream,
+            reason: "none is listed".to_owned(),
+        }),
         Ok(shards) => Ok(shards),
-        Err(Failure { operation, kind, code, source }) => Err(match kind {
+        Err(Failure {
+            operation,
+            kind,
+            code,
+            source,
+        }) => Err(match kind {
             Kind::NotFound => RunError::StreamMissing { stream, source },
             Kind::Credentials => RunError::NoCredentials { operation, source },
-            Kind::AccessDenied => RunError::AccessDenied { operation, stream, source },
-            kind if kind.is_transient() => RunError::Unreachable { operation, stream, waited: patience, source },
-            _ => RunError::Refused { operation, stream, code, source },
+            Kind::AccessDenied => RunError::AccessDenied {
+                operation,
+                stream,
+                source,
+            },
+            kind if kind.is_transient() => RunError::Unreachable {
+                operation,
+                stream,
+                waited: patience,
+                source,
+            },
+            _ => RunError::Refused {
+                operation,
+                stream,
+                code,
+                source,
+            },
         }),
     }
 }

@@ -49,7 +49,9 @@ impl Checkpointer {
 
     async fn ask(&self, asked: Asked) -> Result<(), CheckpointError> {
         let (reply, answer) = oneshot::channel();
-        let lost = || CheckpointError::LeaseLost { lease_key: self.keeper.lease_key().clone() };
+        let lost = || CheckpointError::LeaseLost {
+            lease_key: self.keeper.lease_key().clone(),
+        };
         if !self.keeper.send(Command::Checkpoint { asked, reply }).await {
             return Err(lost());
         }

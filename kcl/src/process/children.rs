@@ -89,7 +89,9 @@ pub(crate) async fn record_children(
 }
 
 fn children_in(shards: &[Shard], parent: &ShardId) -> Vec<ChildShard> {
-    let mine = shards.iter().filter(|shard| shard.parents().any(|id| id == parent));
+    let mine = shards
+        .iter()
+        .filter(|shard| shard.parents().any(|id| id == parent));
     mine.map(|shard| ChildShard {
         id: shard.id.clone(),
         parents: shard.parents().cloned().collect(),

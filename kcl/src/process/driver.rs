@@ -24,7 +24,11 @@ pub(crate) async fn drive<S: Source, F: RecordProcessorFactory>(
     keeper: KeeperHandle,
     stop: CancellationToken,
 ) -> End {
-    let mut signals = Signals { standing: keeper.standing(), stop, told: None };
+    let mut signals = Signals {
+        standing: keeper.standing(),
+        stop,
+        told: None,
+    };
     let mut machine = Machine::new(lease.is_finished());
     let mut hands = Hands::new(shop, shard, lease, keeper);
     let mut step = machine.first();

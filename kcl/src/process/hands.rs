@@ -142,7 +142,9 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
                 Err(panic) => return self.panicked("create", &*panic),
             }
         }
-        let Some(processor) = &mut self.processor else { return Event::Panicked };
+        let Some(processor) = &mut self.processor else {
+            return Event::Panicked;
+        };
         let input = Initialization {
             shard: &self.shard,
             checkpoint: &self.lease.checkpoint,
@@ -161,7 +163,9 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
     }
 
     async fn read(&mut self) -> Event {
-        let Some(reading) = &mut self.reading else { return pending().await };
+        let Some(reading) = &mut self.reading else {
+            return pending().await;
+        };
         let Some(mut held) = reading.next().await else {
             error!("reader ended before the end of the shard");
             return Event::Panicked;
@@ -179,7 +183,9 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
 
     #[tracing::instrument(name = "kcl.process", skip_all)]
     async fn process(&mut self) -> Event {
-        let Some(batch) = self.next_attempt().await else { return Event::Processed };
+        let Some(batch) = self.next_attempt().await else {
+            return Event::Processed;
+        };
         let count = batch.len() as u64;
         // By our own clock, in case this process stood still and the keeper has not been heard yet.
         if !self.keeper.is_held(Instant::now().into_std()) {
@@ -188,7 +194,9 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         if let Some(last) = batch.last_position() {
             tell(&self.keeper, Command::Delivering(last.clone())).await;
         }
-        let Some(processor) = &mut self.processor else { return Event::Processed };
+        let Some(processor) = &mut self.processor else {
+            return Event::Processed;
+        };
         let answer = unwound(async { processor.process_records(batch, &self.checkpointer).await }).await;
         match answer {
             Ok(Ok(())) => {
@@ -232,7 +240,9 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
     }
 
     async fn end_shard(&mut self) -> Event {
-        let Some(processor) = &mut self.processor else { return Event::EndCheckpointed };
+        let Some(processor) = &mut self.processor else {
+            return Event::EndCheckpointed;
+        };
         match unwound(async { processor.shard_ended(&self.checkpointer).await }).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return self.failed("shard_ended failed, it is called again", &*error),
@@ -240,7 +250,10 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         }
         match self.keeper.written().await {
             Some(Checkpoint::ShardEnd) => Event::EndCheckpointed,
-            Some(_) => self.failed("shard_ended did not checkpoint, it is called again", &NotCheckpointed),
+            Some(_) => self.failed(
+                "shard_ended did not checkpoint, it is called again",
+                &NotCheckpointed,
+            ),
             None => pending().await,
         }
     }
@@ -251,7 +264,9 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         if let Some(processor) = &mut self.processor {
             match unwound(async { processor.shutdown_requested(&self.checkpointer).await }).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => warn!(error = %chain(&*error), "shutdown_requested failed, the lease is given up"),
+                Ok(Err(error)) => {
+                    warn!(error = %chain(&*error), "shutdown_requested failed, the lease is given up");
+                }
                 Err(panic) => return self.panicked("shutdown_requested", &*panic),
             }
         }
@@ -313,7 +328,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
 /// Where the keeper is gone it waits for ever: the driver hears of it and drops the call.
 async fn tell(keeper: &KeeperHandle, command: Command) {
     if !keeper.send(command).await {
-        pending().await
+        pending::<()>().await;
     }
 }
 

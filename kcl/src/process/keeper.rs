@@ -4,7 +4,7 @@
 //! What is due and what counts as lost is decided in `lease::renewal`, what may be checkpointed in `shard::checkpoint`.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep_until, timeout_at};
@@ -21,9 +21,13 @@ use crate::store::{CheckpointUpdate, LeaseStore, Renewal};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// Ours until this instant, unless it is renewed.
-    Held { until: Instant },
+    Held {
+        until: Instant,
+    },
     /// The same, and somebody waits for it.
-    Wanted { until: Instant },
+    Wanted {
+        until: Instant,
+    },
     Lost,
 }
 
@@ -36,13 +40,20 @@ pub(crate) enum Command {
     ProcessingFailed,
     /// All records of the closed shard were processed.
     ShardEnded,
-    Checkpoint { asked: Asked, reply: oneshot::Sender<Result<(), CheckpointError>> },
+    Checkpoint {
+        asked: Asked,
+        reply: oneshot::Sender<Result<(), CheckpointError>>,
+    },
     /// What the table holds.
-    Written { reply: oneshot::Sender<Checkpoint> },
+    Written {
+        reply: oneshot::Sender<Checkpoint>,
+    },
     /// The row changed without us: look now, not at the next heartbeat.
     Look,
     /// Give the lease to whoever waits for it, or to nobody, and end.
-    GiveUp { reply: oneshot::Sender<()> },
+    GiveUp {
+        reply: oneshot::Sender<()>,
+    },
 }
 
 /// The way to a lease's keeper.
@@ -116,10 +127,26 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub(crate) fn new(store: Arc<dyn LeaseStore>, held: HeldLease) -> (Self, KeeperHandle) {
         let (sender, commands) = mpsc::channel(COMMANDS);
-        let (standing, watcher) = watch::channel(Standing::Held { until: held.lost_at() });
-        let handle = KeeperHandle { lease_key: held.lease().key.clone(), commands: sender, standing: watcher };
+        let (standing, watcher) = watch::channel(Standing::Held {
+            until: held.lost_at(),
+        });
+        let handle = KeeperHandle {
+            lease_key: held.lease().key.clone(),
+            commands: sender,
+            standing: watcher,
+        };
         let rules = CheckpointRules::new(held.lease().checkpoint.clone());
-        (Self { held, rules, store, commands, standing, ended: false }, handle)
+        (
+            Self {
+                held,
+                rules,
+                store,
+                commands,
+                standing,
+                ended: false,
+            },
+            handle,
+        )
     }
 
     /// Ends when the lease is lost, given up, or when nobody holds a handle any more, which gives it up too.
@@ -134,7 +161,8 @@ impl Keeper {
                     self.renew().await;
                     continue;
                 }
-                Task::WaitUntil(wake) => wake,
+                // At the very instant of expiry there is nothing to do yet: the grain keeps that from spinning.
+                Task::WaitUntil(wake) => wake.max(now() + GRAIN),
             };
             tokio::select! {
                 biased;
@@ -194,7 +222,10 @@ impl Keeper {
                 self.lose("not renewed in time");
                 break;
             }
-            let update = CheckpointUpdate { checkpoint: checkpoint.clone(), pending: None };
+            let update = CheckpointUpdate {
+                checkpoint: checkpoint.clone(),
+                pending: None,
+            };
             let sent_at = now();
             let deadline = self.held.lost_at();
             match timeout_at(deadline.into(), self.store.checkpoint(self.held.lease(), &update)).await {
@@ -212,7 +243,10 @@ impl Keeper {
                 }
                 Ok(Err(source)) => {
                     self.on_store_failure(&source);
-                    return Err(CheckpointError::Store { lease_key: self.held.lease().key.clone(), source });
+                    return Err(CheckpointError::Store {
+                        lease_key: self.held.lease().key.clone(),
+                        source,
+                    });
                 }
                 Err(_) => {
                     self.lose("no answer until it expired");
@@ -220,7 +254,9 @@ impl Keeper {
                 }
             }
         }
-        Err(CheckpointError::LeaseLost { lease_key: self.held.lease().key.clone() })
+        Err(CheckpointError::LeaseLost {
+            lease_key: self.held.lease().key.clone(),
+        })
     }
 
     fn refused(&self, asked: Asked, why: Refusal) -> CheckpointError {
@@ -291,8 +327,11 @@ impl Keeper {
 
     fn show(&self) {
         let until = self.held.lost_at();
-        let standing =
-            if self.held.is_handing_over() { Standing::Wanted { until } } else { Standing::Held { until } };
+        let standing = if self.held.is_handing_over() {
+            Standing::Wanted { until }
+        } else {
+            Standing::Held { until }
+        };
         self.standing.send_replace(standing);
     }
 }
@@ -313,6 +352,8 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Source: tokio, the resolution of its timer.
+const GRAIN: Duration = Duration::from_millis(1);
 /// Ours: the driver sends one at a time, and checkpoints wait for their turn.
 const COMMANDS: usize = 16;
 /// Ours: the first may learn of a hand-over, the second completes it, the third is for a fault.

@@ -111,7 +111,11 @@ impl CheckpointRules {
         if self.ended && known == Some(position) {
             return Verdict::Write(Checkpoint::ShardEnd);
         }
-        match self.written.position().map_or(std::cmp::Ordering::Greater, |written| position.cmp(written)) {
+        match self
+            .written
+            .position()
+            .map_or(std::cmp::Ordering::Greater, |written| position.cmp(written))
+        {
             std::cmp::Ordering::Less => Verdict::Refuse(Refusal::Backwards),
             std::cmp::Ordering::Equal => Verdict::Skip,
             std::cmp::Ordering::Greater => Verdict::Write(Checkpoint::At(position.clone())),
@@ -143,7 +147,11 @@ mod tests {
 
     #[test]
     fn all_is_nothing_before_the_first_record() {
-        for written in [Checkpoint::TrimHorizon, Checkpoint::Latest, Checkpoint::At(at(5, 0))] {
+        for written in [
+            Checkpoint::TrimHorizon,
+            Checkpoint::Latest,
+            Checkpoint::At(at(5, 0)),
+        ] {
             assert_eq!(CheckpointRules::new(written).verdict(&Asked::All), Verdict::Skip);
         }
     }
@@ -181,7 +189,11 @@ mod tests {
             (at(10, 0), Verdict::Refuse(Refusal::Undelivered)),
         ];
         for (position, expected) in cases {
-            assert_eq!(rules.verdict(&Asked::At(position.clone())), expected, "{position}");
+            assert_eq!(
+                rules.verdict(&Asked::At(position.clone())),
+                expected,
+                "{position}"
+            );
         }
         rules.on_written(Checkpoint::At(at(9, 4)));
         assert_eq!(rules.verdict(&Asked::All), Verdict::Skip);
@@ -193,8 +205,14 @@ mod tests {
         rules.on_written(Checkpoint::At(at(9, 0)));
         rules.on_shard_end();
         assert_eq!(rules.verdict(&Asked::All), Verdict::Write(Checkpoint::ShardEnd));
-        assert_eq!(rules.verdict(&Asked::At(at(9, 0))), Verdict::Write(Checkpoint::ShardEnd));
-        assert_eq!(rules.verdict(&Asked::At(at(8, 0))), Verdict::Refuse(Refusal::Backwards));
+        assert_eq!(
+            rules.verdict(&Asked::At(at(9, 0))),
+            Verdict::Write(Checkpoint::ShardEnd)
+        );
+        assert_eq!(
+            rules.verdict(&Asked::At(at(8, 0))),
+            Verdict::Refuse(Refusal::Backwards)
+        );
         rules.on_written(Checkpoint::ShardEnd);
         assert_eq!(rules.verdict(&Asked::All), Verdict::Skip);
         assert_eq!(rules.verdict(&Asked::At(at(9, 0))), Verdict::Skip);
@@ -204,7 +222,10 @@ mod tests {
     fn the_end_of_a_shard_without_new_records_is_written() {
         let mut rules = CheckpointRules::new(Checkpoint::At(at(9, 0)));
         rules.on_shard_end();
-        assert_eq!(rules.verdict(&Asked::At(at(9, 0))), Verdict::Write(Checkpoint::ShardEnd));
+        assert_eq!(
+            rules.verdict(&Asked::At(at(9, 0))),
+            Verdict::Write(Checkpoint::ShardEnd)
+        );
         let mut empty = CheckpointRules::new(Checkpoint::TrimHorizon);
         empty.on_shard_end();
         assert_eq!(empty.verdict(&Asked::All), Verdict::Write(Checkpoint::ShardEnd));

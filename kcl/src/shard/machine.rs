@@ -72,7 +72,10 @@ pub(crate) enum Event {
     Paused,
     Initialized,
     /// A batch came.
-    Batch { empty: bool, ended: bool },
+    Batch {
+        empty: bool,
+        ended: bool,
+    },
     Processed,
     ChildrenRecorded,
     /// `shard_ended` returned, and the end is checkpointed.
@@ -113,7 +116,11 @@ pub(crate) enum End {
 impl Machine {
     /// `finished`: the lease's checkpoint is the end of the shard already.
     pub(crate) fn new(finished: bool) -> Self {
-        let state = if finished { State::Recording } else { State::Waiting };
+        let state = if finished {
+            State::Recording
+        } else {
+            State::Waiting
+        };
         Self {
             state,
             pausing: false,
@@ -146,8 +153,20 @@ impl Machine {
             (State::Waiting, Event::ParentsFinished) => self.enter(State::Initializing),
             (State::Initializing, Event::Initialized) if self.stop_asked => self.enter(State::Stopping),
             (State::Initializing, Event::Initialized) => self.enter(State::Reading),
-            (State::Reading, Event::Batch { empty: true, ended: false }) => self.enter(State::Reading),
-            (State::Reading, Event::Batch { empty: true, ended: true }) => self.enter(State::Recording),
+            (
+                State::Reading,
+                Event::Batch {
+                    empty: true,
+                    ended: false,
+                },
+            ) => self.enter(State::Reading),
+            (
+                State::Reading,
+                Event::Batch {
+                    empty: true,
+                    ended: true,
+                },
+            ) => self.enter(State::Recording),
             (State::Reading, Event::Batch { empty: false, ended }) => self.enter(State::Processing { ended }),
             (State::Processing { ended: true }, Event::Processed) => self.enter(State::Recording),
             (State::Processing { .. }, Event::Processed) if self.stop_asked => self.enter(State::Stopping),
@@ -165,14 +184,18 @@ impl Machine {
     pub(crate) fn interrupt(&mut self, interrupt: Interrupt) -> Option<Step> {
         match (interrupt, self.state) {
             (_, State::Losing | State::GivingUp(_) | State::Done(_)) => None,
-            (Interrupt::LeaseLost, State::Waiting | State::Initializing) => Some(self.enter(State::Done(End::Lost))),
+            (Interrupt::LeaseLost, State::Waiting | State::Initializing) => {
+                Some(self.enter(State::Done(End::Lost)))
+            }
             (Interrupt::LeaseLost, _) => Some(self.enter(State::Losing)),
             (Interrupt::Stop, State::Waiting) => Some(self.enter(State::GivingUp(End::Stopped))),
             (Interrupt::Stop, State::Initializing) if self.pausing => {
                 Some(self.enter(State::GivingUp(End::Stopped)))
             }
             (Interrupt::Stop, State::Reading) => Some(self.enter(State::Stopping)),
-            (Interrupt::Stop, State::Processing { .. } | State::Recording | State::Ending) if self.pausing => {
+            (Interrupt::Stop, State::Processing { .. } | State::Recording | State::Ending)
+                if self.pausing =>
+            {
                 Some(self.enter(State::Stopping))
             }
             (Interrupt::Stop, _) => {
@@ -189,7 +212,9 @@ impl Machine {
             // Nobody else can do it better: the lease expires by itself.
             State::GivingUp(end) => self.enter(State::Done(end)),
             State::Done(_) => self.step(),
-            State::Waiting | State::Initializing if self.stop_asked => self.enter(State::GivingUp(End::Stopped)),
+            State::Waiting | State::Initializing if self.stop_asked => {
+                self.enter(State::GivingUp(End::Stopped))
+            }
             _ if self.stop_asked => self.enter(State::Stopping),
             _ => {
                 self.pausing = true;

@@ -16,10 +16,22 @@ fn reading() -> Machine {
     machine
 }
 
-const RECORDS: Event = Event::Batch { empty: false, ended: false };
-const LAST_RECORDS: Event = Event::Batch { empty: false, ended: true };
-const NOTHING: Event = Event::Batch { empty: true, ended: false };
-const END_ONLY: Event = Event::Batch { empty: true, ended: true };
+const RECORDS: Event = Event::Batch {
+    empty: false,
+    ended: false,
+};
+const LAST_RECORDS: Event = Event::Batch {
+    empty: false,
+    ended: true,
+};
+const NOTHING: Event = Event::Batch {
+    empty: true,
+    ended: false,
+};
+const END_ONLY: Event = Event::Batch {
+    empty: true,
+    ended: true,
+};
 
 #[test]
 fn a_whole_life_delivers_records_before_the_end() {
@@ -69,16 +81,44 @@ fn an_end_without_records_goes_straight_to_the_children() {
 #[test]
 fn a_failed_batch_is_processed_again_and_never_skipped() {
     let mut machine = reading();
-    let again = steps(&mut machine, &[RECORDS, Event::Failed, Event::Paused, Event::Failed, Event::Paused]);
-    let expected = [Step::Read, Step::Process, Step::Pause, Step::Process, Step::Pause, Step::Process];
+    let again = steps(
+        &mut machine,
+        &[
+            RECORDS,
+            Event::Failed,
+            Event::Paused,
+            Event::Failed,
+            Event::Paused,
+        ],
+    );
+    let expected = [
+        Step::Read,
+        Step::Process,
+        Step::Pause,
+        Step::Process,
+        Step::Pause,
+        Step::Process,
+    ];
     assert_eq!(again, expected);
 }
 
 #[test]
 fn an_end_that_is_not_checkpointed_is_told_again() {
     let mut machine = reading();
-    let again = steps(&mut machine, &[END_ONLY, Event::ChildrenRecorded, Event::Failed, Event::Paused]);
-    assert_eq!(again, [Step::Read, Step::RecordChildren, Step::EndShard, Step::Pause, Step::EndShard]);
+    let again = steps(
+        &mut machine,
+        &[END_ONLY, Event::ChildrenRecorded, Event::Failed, Event::Paused],
+    );
+    assert_eq!(
+        again,
+        [
+            Step::Read,
+            Step::RecordChildren,
+            Step::EndShard,
+            Step::Pause,
+            Step::EndShard
+        ]
+    );
 }
 
 #[test]
@@ -134,10 +174,19 @@ fn a_stop_at_the_end_lets_the_end_be_told() {
 
 #[test]
 fn a_lost_lease_cuts_the_step_and_is_told_once() {
-    for events in [vec![], vec![RECORDS], vec![RECORDS, Event::Failed], vec![END_ONLY]] {
+    for events in [
+        vec![],
+        vec![RECORDS],
+        vec![RECORDS, Event::Failed],
+        vec![END_ONLY],
+    ] {
         let mut machine = reading();
         let _ = steps(&mut machine, &events);
-        assert_eq!(machine.interrupt(Interrupt::LeaseLost), Some(Step::TellLost), "{events:?}");
+        assert_eq!(
+            machine.interrupt(Interrupt::LeaseLost),
+            Some(Step::TellLost),
+            "{events:?}"
+        );
         assert_eq!(machine.interrupt(Interrupt::LeaseLost), None);
         assert_eq!(machine.on(Event::LossAnswered), Step::Done(End::Lost));
     }
@@ -148,7 +197,10 @@ fn a_lost_lease_cuts_the_step_and_is_told_once() {
 
 #[test]
 fn a_lease_lost_before_initialize_is_not_told() {
-    assert_eq!(Machine::new(false).interrupt(Interrupt::LeaseLost), Some(Step::Done(End::Lost)));
+    assert_eq!(
+        Machine::new(false).interrupt(Interrupt::LeaseLost),
+        Some(Step::Done(End::Lost))
+    );
 }
 
 #[test]

@@ -98,7 +98,11 @@ mod tests {
             let mut pace = Pace::new(SECOND);
             assert_eq!(pace.next_call(now), now);
             pace.on_call(now);
-            assert_eq!(pace.next_call(now), now + MIN_GAP, "nothing is known of the tip yet");
+            assert_eq!(
+                pace.next_call(now),
+                now + MIN_GAP,
+                "nothing is known of the tip yet"
+            );
             pace.on_page(empty, behind);
             assert_eq!(pace.next_call(now), now + gap, "{empty} {behind:?}");
         }

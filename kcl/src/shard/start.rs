@@ -81,18 +81,30 @@ mod tests {
             (at, P::Latest, Some(StartAt::AtSequence(number(7)))),
             (Checkpoint::TrimHorizon, P::Latest, Some(StartAt::TrimHorizon)),
             (Checkpoint::Latest, P::TrimHorizon, Some(StartAt::Latest)),
-            (Checkpoint::AtTimestamp, stamp, Some(StartAt::AtTimestamp(time(9)))),
+            (
+                Checkpoint::AtTimestamp,
+                stamp,
+                Some(StartAt::AtTimestamp(time(9))),
+            ),
             (Checkpoint::AtTimestamp, P::Latest, Some(StartAt::TrimHorizon)),
             (Checkpoint::ShardEnd, P::TrimHorizon, None),
         ];
         for (checkpoint, initial, expected) in cases {
-            assert_eq!(StartAt::of_checkpoint(&checkpoint, initial), expected, "{checkpoint} {initial:?}");
+            assert_eq!(
+                StartAt::of_checkpoint(&checkpoint, initial),
+                expected,
+                "{checkpoint} {initial:?}"
+            );
         }
     }
 
     #[test]
     fn a_configured_start_and_its_sentinel_agree() {
-        for initial in [InitialPosition::TrimHorizon, InitialPosition::Latest, InitialPosition::AtTimestamp(time(5))] {
+        for initial in [
+            InitialPosition::TrimHorizon,
+            InitialPosition::Latest,
+            InitialPosition::AtTimestamp(time(5)),
+        ] {
             let start = StartAt::of_checkpoint(&initial.start().checkpoint(), initial);
             let expected = match initial {
                 InitialPosition::TrimHorizon => StartAt::TrimHorizon,
@@ -105,7 +117,12 @@ mod tests {
 
     #[test]
     fn reading_goes_on_after_the_last_record_read() {
-        let starts = [StartAt::TrimHorizon, StartAt::Latest, StartAt::AtSequence(number(1)), StartAt::AtTimestamp(time(1))];
+        let starts = [
+            StartAt::TrimHorizon,
+            StartAt::Latest,
+            StartAt::AtSequence(number(1)),
+            StartAt::AtTimestamp(time(1)),
+        ];
         for start in starts {
             let resumed = start.resume(Some(&number(8)), Some(time(100)));
             assert_eq!(resumed, StartAt::AfterSequence(number(8)), "{start:?}");
@@ -114,15 +131,31 @@ mod tests {
 
     #[test]
     fn the_tip_is_asked_for_once_only() {
-        assert_eq!(StartAt::Latest.resume(None, None), StartAt::Latest, "the first time");
-        assert_eq!(StartAt::Latest.resume(None, Some(time(100))), StartAt::AtTimestamp(time(40)));
-        assert_eq!(StartAt::TrimHorizon.resume(None, Some(time(100))), StartAt::TrimHorizon);
+        assert_eq!(
+            StartAt::Latest.resume(None, None),
+            StartAt::Latest,
+            "the first time"
+        );
+        assert_eq!(
+            StartAt::Latest.resume(None, Some(time(100))),
+            StartAt::AtTimestamp(time(40))
+        );
+        assert_eq!(
+            StartAt::TrimHorizon.resume(None, Some(time(100))),
+            StartAt::TrimHorizon
+        );
     }
 
     #[test]
     fn a_refused_place_becomes_the_oldest_record() {
-        assert_eq!(StartAt::AtSequence(number(1)).when_refused(), Some(StartAt::TrimHorizon));
-        assert_eq!(StartAt::AfterSequence(number(1)).when_refused(), Some(StartAt::TrimHorizon));
+        assert_eq!(
+            StartAt::AtSequence(number(1)).when_refused(),
+            Some(StartAt::TrimHorizon)
+        );
+        assert_eq!(
+            StartAt::AfterSequence(number(1)).when_refused(),
+            Some(StartAt::TrimHorizon)
+        );
         assert_eq!(StartAt::TrimHorizon.when_refused(), None);
         assert_eq!(StartAt::Latest.when_refused(), None);
     }

@@ -19,7 +19,10 @@ pub(crate) struct Budget {
 impl Budget {
     pub(crate) fn new(bytes: NonZeroUsize) -> Self {
         let total = kib_of(bytes.get());
-        Self { kib: Arc::new(Semaphore::new(total as usize)), total }
+        Self {
+            kib: Arc::new(Semaphore::new(total as usize)),
+            total,
+        }
     }
 
     /// Waits until this much is free; a budget smaller than that is asked for as a whole.
@@ -62,7 +65,10 @@ impl ReadAhead {
         let (sender, batches) = mpsc::channel(1);
         let mut reading = JoinSet::new();
         reading.spawn(read(reader, budget, sender));
-        Self { batches, _reading: reading }
+        Self {
+            batches,
+            _reading: reading,
+        }
     }
 
     /// The next batch. `None`: the end was given before.
@@ -88,7 +94,10 @@ async fn read(mut reader: impl Reader, budget: Budget, batches: mpsc::Sender<Hel
             }
         };
         let ended = batch.end.is_some();
-        slot.send(HeldBatch { batch, _memory: memory });
+        slot.send(HeldBatch {
+            batch,
+            _memory: memory,
+        });
         if ended {
             break;
         }

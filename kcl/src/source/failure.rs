@@ -43,7 +43,10 @@ pub(crate) enum Kind {
 impl Kind {
     /// Whether waiting may help.
     pub(crate) fn is_transient(self) -> bool {
-        matches!(self, Self::Throttled | Self::Unavailable | Self::TokenExpired | Self::IteratorExpired)
+        matches!(
+            self,
+            Self::Throttled | Self::Unavailable | Self::TokenExpired | Self::IteratorExpired
+        )
     }
 
     /// Source: AWS API reference, errors of GetRecords, GetShardIterator and ListShards, and common errors.
@@ -73,7 +76,9 @@ impl Kind {
             | "ServiceUnavailableException"
             | "RequestTimeout"
             | "RequestTimeoutException" => Self::Unavailable,
-            "AccessDeniedException" | "AccessDenied" | "NotAuthorized" | "OptInRequired" => Self::AccessDenied,
+            "AccessDeniedException" | "AccessDenied" | "NotAuthorized" | "OptInRequired" => {
+                Self::AccessDenied
+            }
             "UnrecognizedClientException"
             | "InvalidClientTokenId"
             | "InvalidSignatureException"
@@ -102,16 +107,27 @@ impl Failure {
             SdkError::ServiceError(context) => {
                 let status = context.raw().status().as_u16();
                 let code = context.err().code().unwrap_or_default();
-                let word = if code.is_empty() { format!("Http{status}") } else { code.to_owned() };
+                let word = if code.is_empty() {
+                    format!("Http{status}")
+                } else {
+                    code.to_owned()
+                };
                 (Kind::of_code(code, status), word)
             }
             SdkError::ResponseError(context) => {
                 let status = context.raw().status().as_u16();
-                (Kind::of_code("", status).if_refused(Kind::Unavailable), format!("Http{status}"))
+                (
+                    Kind::of_code("", status).if_refused(Kind::Unavailable),
+                    format!("Http{status}"),
+                )
             }
             SdkError::TimeoutError(_) => (Kind::Unavailable, "Timeout".to_owned()),
-            SdkError::DispatchFailure(dispatch) if dispatch.is_timeout() => (Kind::Unavailable, "Timeout".to_owned()),
-            SdkError::DispatchFailure(dispatch) if dispatch.is_io() => (Kind::Unavailable, "Connection".to_owned()),
+            SdkError::DispatchFailure(dispatch) if dispatch.is_timeout() => {
+                (Kind::Unavailable, "Timeout".to_owned())
+            }
+            SdkError::DispatchFailure(dispatch) if dispatch.is_io() => {
+                (Kind::Unavailable, "Connection".to_owned())
+            }
             // Before anything is sent the SDK resolves credentials and endpoint. Both fail in ways that it does not type.
             other => {
                 let text = crate::process::keeper::chain(other).to_lowercase();
@@ -124,12 +140,22 @@ impl Failure {
                 }
             }
         };
-        Self { operation, kind, code, source: Box::new(error) }
+        Self {
+            operation,
+            kind,
+            code,
+            source: Box::new(error),
+        }
     }
 
     /// An answer that cannot be used.
     pub(crate) fn bad_answer(operation: &'static str, source: impl Into<BoxError>) -> Self {
-        Self { operation, kind: Kind::Unavailable, code: "BadAnswer".to_owned(), source: source.into() }
+        Self {
+            operation,
+            kind: Kind::Unavailable,
+            code: "BadAnswer".to_owned(),
+            source: source.into(),
+        }
     }
 }
 

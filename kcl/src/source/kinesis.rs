@@ -50,13 +50,24 @@ impl KinesisStream {
         };
         // One failed read says nothing about the connection that all shards share.
         let no_retries = RetryConfig::disabled().with_reconnect_mode(ReconnectMode::ReuseAllConnections);
-        let data = builder.clone().retry_config(no_retries).timeout_config(timeouts(timeout, timeout));
+        let data = builder
+            .clone()
+            .retry_config(no_retries)
+            .timeout_config(timeouts(timeout, timeout));
         let control = builder
             .clone()
-            .retry_config(RetryConfig::standard().with_max_attempts(CONTROL_ATTEMPTS).with_initial_backoff(CONTROL_BACKOFF))
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts(CONTROL_ATTEMPTS)
+                    .with_initial_backoff(CONTROL_BACKOFF),
+            )
             .retry_partition(RetryPartition::new("kinesis-kcl-control"))
             .timeout_config(timeouts(CONTROL_TIMEOUT, CONTROL_TIMEOUT * 2));
-        Self { data: Client::from_conf(data.build()), control: Client::from_conf(control.build()), config }
+        Self {
+            data: Client::from_conf(data.build()),
+            control: Client::from_conf(control.build()),
+            config,
+        }
     }
 
     pub(crate) fn config(&self) -> &ConsumerConfig {
@@ -83,8 +94,13 @@ impl KinesisStream {
                 .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
                 .starting_sequence_number(number.as_str()),
         };
-        let output = call.send().await.map_err(|error| Failure::of_sdk(OPERATION, error))?;
-        output.shard_iterator.ok_or_else(|| Failure::bad_answer(OPERATION, "no iterator in the answer"))
+        let output = call
+            .send()
+            .await
+            .map_err(|error| Failure::of_sdk(OPERATION, error))?;
+        output
+            .shard_iterator
+            .ok_or_else(|| Failure::bad_answer(OPERATION, "no iterator in the answer"))
     }
 
     pub(crate) async fn records(&self, iterator: &str) -> Result<Page, Failure> {
@@ -100,7 +116,12 @@ impl KinesisStream {
         let bad = |source: BoxError| Failure::bad_answer(OPERATION, source);
         let behind = output.millis_behind_latest.and_then(|ms| u64::try_from(ms).ok());
         Ok(Page {
-            records: output.records.into_iter().map(raw_record).collect::<Result<_, _>>().map_err(bad)?,
+            records: output
+                .records
+                .into_iter()
+                .map(raw_record)
+                .collect::<Result<_, _>>()
+                .map_err(bad)?,
             next_iterator: output.next_shard_iterator,
             behind: behind.map(Duration::from_millis),
             children: output
@@ -125,11 +146,19 @@ impl Source for KinesisStream {
 
     async fn list_shards(&self) -> Result<Vec<Shard>, Failure> {
         const OPERATION: &str = "ListShards";
-        let first = self.control.list_shards().stream_name(self.config.stream().as_str());
+        let first = self
+            .control
+            .list_shards()
+            .stream_name(self.config.stream().as_str());
         let mut call = first.clone();
         let mut shards = Vec::new();
         loop {
-            let page = match call.max_results(LISTED).send().await.map_err(|error| Failure::of_sdk(OPERATION, error)) {
+            let page = match call
+                .max_results(LISTED)
+                .send()
+                .await
+                .map_err(|error| Failure::of_sdk(OPERATION, error))
+            {
                 Ok(page) => page,
                 // It took more than five minutes to come here.
                 Err(failure) if failure.kind == Kind::TokenExpired => {
@@ -143,7 +172,9 @@ impl Source for KinesisStream {
                 shards.push(listed_shard(&shard).map_err(|source| Failure::bad_answer(OPERATION, source))?);
             }
             // A token stands for the stream: the service refuses both together.
-            let Some(token) = page.next_token else { return Ok(shards) };
+            let Some(token) = page.next_token else {
+                return Ok(shards);
+            };
             call = self.control.list_shards().next_token(token);
         }
     }
@@ -158,19 +189,32 @@ fn raw_record(record: types::Record) -> Result<RawRecord, BoxError> {
         sequence_number: SequenceNumber::parse(&record.sequence_number)?,
         partition_key: record.partition_key,
         data: record.data.into_bytes(),
-        arrived: record.approximate_arrival_timestamp.and_then(|time| SystemTime::try_from(time).ok()),
+        arrived: record
+            .approximate_arrival_timestamp
+            .and_then(|time| SystemTime::try_from(time).ok()),
     })
 }
 
 fn hash_range(range: Option<&types::HashKeyRange>) -> Result<HashKeyRange, BoxError> {
     let range = range.ok_or("a shard has no hash key range")?;
     let key = HashKey::parse_decimal;
-    Ok(HashKeyRange::new(key(range.starting_hash_key())?, key(range.ending_hash_key())?)?)
+    Ok(HashKeyRange::new(
+        key(range.starting_hash_key())?,
+        key(range.ending_hash_key())?,
+    )?)
 }
 
 fn child_shard(child: &types::ChildShard) -> Result<ChildShard, BoxError> {
-    let parents = child.parent_shards().iter().map(|id| ShardId::new(id)).collect::<Result<_, _>>()?;
-    Ok(ChildShard { id: ShardId::new(child.shard_id())?, parents, hash_range: hash_range(child.hash_key_range())? })
+    let parents = child
+        .parent_shards()
+        .iter()
+        .map(|id| ShardId::new(id))
+        .collect::<Result<_, _>>()?;
+    Ok(ChildShard {
+        id: ShardId::new(child.shard_id())?,
+        parents,
+        hash_range: hash_range(child.hash_key_range())?,
+    })
 }
 
 fn listed_shard(shard: &types::Shard) -> Result<Shard, BoxError> {

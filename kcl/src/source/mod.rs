@@ -90,9 +90,17 @@ pub(crate) struct Unpacked {
 /// Takes aggregates apart by KCL's rule: an aggregate with a record outside the shard's hash range is dropped whole, and
 /// said so.
 pub(crate) fn unpack(shard: &ShardId, range: &HashKeyRange, raw: Vec<RawRecord>) -> Unpacked {
-    let mut unpacked = Unpacked { records: Vec::with_capacity(raw.len()), ..Unpacked::default() };
+    let mut unpacked = Unpacked {
+        records: Vec::with_capacity(raw.len()),
+        ..Unpacked::default()
+    };
     for record in raw {
-        let RawRecord { sequence_number, partition_key, data, arrived } = record;
+        let RawRecord {
+            sequence_number,
+            partition_key,
+            data,
+            arrived,
+        } = record;
         unpacked.bytes += data.len();
         let before = unpacked.records.len();
         match deaggregate(data, range, OutOfRange::DropAggregate) {
@@ -101,7 +109,9 @@ pub(crate) fn unpack(shard: &ShardId, range: &HashKeyRange, raw: Vec<RawRecord>)
                     trace!(shard_id = %shard, position = %sequence_number, reason = %why, "delivered as it is");
                 }
                 let key = partition_key.as_deref();
-                unpacked.records.push(ClientRecord::plain(sequence_number, key, data, arrived));
+                unpacked
+                    .records
+                    .push(ClientRecord::plain(sequence_number, key, data, arrived));
             }
             Deaggregated::Aggregate(subs) => {
                 let of = |sub| ClientRecord::from_aggregate(&sequence_number, sub, arrived);
@@ -110,12 +120,18 @@ pub(crate) fn unpack(shard: &ShardId, range: &HashKeyRange, raw: Vec<RawRecord>)
             Deaggregated::Dropped(aggregate) => {
                 let records = aggregate.record_count();
                 warn!(shard_id = %shard, position = %sequence_number, records, "aggregate dropped: a record of it lies outside the shard's hash range");
-                unpacked.dropped.push(DroppedRecords { shard_id: shard.clone(), sequence_number, records });
+                unpacked.dropped.push(DroppedRecords {
+                    shard_id: shard.clone(),
+                    sequence_number,
+                    records,
+                });
             }
             // Not by the policy above.
             Deaggregated::HandedBack(aggregate) => {
                 let of = |sub| ClientRecord::from_aggregate(&sequence_number, sub, arrived);
-                unpacked.records.extend(aggregate.into_records().into_iter().map(of));
+                unpacked
+                    .records
+                    .extend(aggregate.into_records().into_iter().map(of));
             }
         }
         unpacked.bytes += (unpacked.records.len() - before) * size_of::<ClientRecord>();
@@ -142,7 +158,9 @@ mod tests {
         let mut builder = AggregateBuilder::new(AggregateLimits::DEFAULT);
         for &key in keys {
             let key = HashKey::new(key);
-            builder.try_push("key", Some(key), key, key.to_string().as_bytes()).unwrap();
+            builder
+                .try_push("key", Some(key), key, key.to_string().as_bytes())
+                .unwrap();
         }
         builder.seal().unwrap().into_data()
     }
@@ -163,9 +181,22 @@ mod tests {
             raw(12, Bytes::from_static(b"plain")),
         ];
         let unpacked = unpack(&shard(), &range(0, 5), raws);
-        let places: Vec<_> = unpacked.records.iter().map(|r| (r.position().to_string(), r.is_aggregated())).collect();
-        let expected = [("10/0", false), ("11/0", true), ("11/1", true), ("11/2", true), ("12/0", false)];
-        assert_eq!(places, expected.map(|(place, aggregated)| (place.to_owned(), aggregated)));
+        let places: Vec<_> = unpacked
+            .records
+            .iter()
+            .map(|r| (r.position().to_string(), r.is_aggregated()))
+            .collect();
+        let expected = [
+            ("10/0", false),
+            ("11/0", true),
+            ("11/1", true),
+            ("11/2", true),
+            ("12/0", false),
+        ];
+        assert_eq!(
+            places,
+            expected.map(|(place, aggregated)| (place.to_owned(), aggregated))
+        );
         assert_eq!(unpacked.records[0].partition_key(), Some("outer"));
         assert_eq!(unpacked.records[1].partition_key(), Some("key"));
         assert_eq!(unpacked.records[3].data().as_ref(), b"3");
@@ -187,7 +218,11 @@ mod tests {
 
     #[test]
     fn with_an_unknown_range_nothing_is_dropped() {
-        let unpacked = unpack(&shard(), &HashKeyRange::FULL, vec![raw(10, aggregate(&[1, u128::MAX]))]);
+        let unpacked = unpack(
+            &shard(),
+            &HashKeyRange::FULL,
+            vec![raw(10, aggregate(&[1, u128::MAX]))],
+        );
         assert_eq!((unpacked.records.len(), unpacked.dropped.len()), (2, 0));
     }
 

@@ -55,7 +55,10 @@ impl PollingReader {
             return Ok(iterator.clone());
         }
         let place = self.start.resume(self.fetched.as_ref(), self.first_asked);
-        #[expect(clippy::disallowed_methods, reason = "the service compares it with its own wall clock")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the service compares it with its own wall clock"
+        )]
         let asked = SystemTime::now();
         let iterator = match self.stream.shard_iterator(&self.shard, &place).await {
             Err(failure) if failure.kind == Kind::InvalidArgument => match place.when_refused() {
@@ -81,7 +84,12 @@ impl PollingReader {
 
     /// A batch from a page. Nothing is awaited from here on, so a dropped call has either read the page or not.
     fn accept(&mut self, page: Page) -> Batch {
-        let Page { mut records, next_iterator, behind, children } = page;
+        let Page {
+            mut records,
+            next_iterator,
+            behind,
+            children,
+        } = page;
         self.pace.on_page(records.is_empty(), behind);
         // After a refused place the oldest record kept may be one we had.
         if let Some(fetched) = &self.fetched {
@@ -112,10 +120,15 @@ impl PollingReader {
             Kind::NotFound => match self.stream.is_shard_gone(&self.shard).await {
                 Ok(true) => {
                     warn!(shard_id = %self.shard, "shard is gone, with what was not read of it");
-                    return Some(Batch { end: Some(ShardEnd::default()), ..Batch::default() });
+                    return Some(Batch {
+                        end: Some(ShardEnd::default()),
+                        ..Batch::default()
+                    });
                 }
                 Ok(false) => self.iterator = None,
-                Err(listing) => debug!(shard_id = %self.shard, error = %chain(&listing), "shards cannot be listed"),
+                Err(listing) => {
+                    debug!(shard_id = %self.shard, error = %chain(&listing), "shards cannot be listed");
+                }
             },
             _ => {}
         }

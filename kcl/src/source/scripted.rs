@@ -42,8 +42,16 @@ impl ScriptedStream {
         let width = u128::MAX / u128::from(shards);
         for n in 0..shards {
             let start = width * u128::from(n);
-            let end = if n + 1 == shards { u128::MAX } else { start + width - 1 };
-            stream.add(n, None, HashKeyRange::new(HashKey::new(start), HashKey::new(end)).unwrap());
+            let end = if n + 1 == shards {
+                u128::MAX
+            } else {
+                start + width - 1
+            };
+            stream.add(
+                n,
+                None,
+                HashKeyRange::new(HashKey::new(start), HashKey::new(end)).unwrap(),
+            );
         }
         stream
     }
@@ -58,7 +66,13 @@ impl ScriptedStream {
             starting_sequence_number: None,
             closed: false,
         };
-        self.state.lock().unwrap().shards.insert(id, Scripted { listed, records: Vec::new() });
+        self.state.lock().unwrap().shards.insert(
+            id,
+            Scripted {
+                listed,
+                records: Vec::new(),
+            },
+        );
     }
 
     /// Appends a record: sequence numbers are what the test says, and must grow.
@@ -66,7 +80,9 @@ impl ScriptedStream {
         let mut state = self.state.lock().unwrap();
         let shard = state.shards.get_mut(&ShardId::from_number(shard)).unwrap();
         assert!(!shard.listed.closed, "nobody puts into a closed shard");
-        shard.records.push((number, Bytes::copy_from_slice(data.as_bytes())));
+        shard
+            .records
+            .push((number, Bytes::copy_from_slice(data.as_bytes())));
     }
 
     /// Closes a shard and opens two, half of its keys each.
@@ -79,8 +95,16 @@ impl ScriptedStream {
         };
         let middle = range.start().get() + (range.end().get() - range.start().get()) / 2;
         let [low, high] = children;
-        self.add(low, Some(parent), HashKeyRange::new(range.start(), HashKey::new(middle)).unwrap());
-        self.add(high, Some(parent), HashKeyRange::new(HashKey::new(middle + 1), range.end()).unwrap());
+        self.add(
+            low,
+            Some(parent),
+            HashKeyRange::new(range.start(), HashKey::new(middle)).unwrap(),
+        );
+        self.add(
+            high,
+            Some(parent),
+            HashKeyRange::new(HashKey::new(middle + 1), range.end()).unwrap(),
+        );
     }
 
     pub(crate) fn reads(&self) -> u64 {
@@ -99,7 +123,12 @@ impl Source for ScriptedStream {
         let state = self.state.lock().unwrap();
         if let Some(kind) = state.failing_lists {
             let (code, source) = ("Scripted".to_owned(), "as told".into());
-            return Err(Failure { operation: "ListShards", kind, code, source });
+            return Err(Failure {
+                operation: "ListShards",
+                kind,
+                code,
+                source,
+            });
         }
         Ok(state.shards.values().map(|shard| shard.listed.clone()).collect())
     }
@@ -110,7 +139,13 @@ impl Source for ScriptedStream {
             StartAt::AtSequence(number) => number.as_str().parse().unwrap(),
             other => panic!("no test starts at {other:?}"),
         };
-        ScriptedReader { stream: self.clone(), shard, range, from, first: true }
+        ScriptedReader {
+            stream: self.clone(),
+            shard,
+            range,
+            from,
+            first: true,
+        }
     }
 }
 
@@ -135,7 +170,11 @@ impl Reader for ScriptedReader {
         let mut state = self.stream.state.lock().unwrap();
         state.reads += 1;
         let shard = &state.shards[&self.shard];
-        let ahead: Vec<_> = shard.records.iter().filter(|(number, _)| *number >= self.from).collect();
+        let ahead: Vec<_> = shard
+            .records
+            .iter()
+            .filter(|(number, _)| *number >= self.from)
+            .collect();
         let page: Vec<RawRecord> = ahead
             .iter()
             .take(PAGE)
@@ -152,7 +191,11 @@ impl Reader for ScriptedReader {
         let end = (shard.listed.closed && ahead.len() <= PAGE).then(ShardEnd::default);
         let unpacked = unpack(&self.shard, &self.range, page);
         let records = RecordBatch::new(unpacked.records, None).with_dropped(unpacked.dropped);
-        Batch { records, bytes: unpacked.bytes, end }
+        Batch {
+            records,
+            bytes: unpacked.bytes,
+            end,
+        }
     }
 }
 

@@ -1,0 +1,7 @@
+//! Whole workers in virtual time, over leases in memory and a scripted stream.
+
+mod end_of_shard;
+mod failures;
+mod fleet;
+mod moves;
+mod starts;
