@@ -161,7 +161,7 @@ impl RateLimit {
     }
 }
 
-/// Builds a [`ProducerConfig`]. Names in brackets are those of the Kinesis Producer Library (KPL).
+/// Builds a [`ProducerConfig`]. The names of the Kinesis Producer Library's (KPL's) settings stand beside ours.
 #[derive(Debug, Clone)]
 pub struct ProducerConfigBuilder {
     config: ProducerConfig,
@@ -196,7 +196,7 @@ impl Default for ProducerConfigBuilder {
 }
 
 impl ProducerConfigBuilder {
-    /// How long a record may wait for company [`RecordMaxBufferedTime`].
+    /// How long a record may wait for company (KPL: `RecordMaxBufferedTime`).
     ///
     /// Longer packs better, shorter answers sooner. A record leaves earlier when its aggregate is full or a flush is
     /// asked for, and later when its shard is busy or limited. Default 100 ms, 0 to 1 h.
@@ -206,7 +206,7 @@ impl ProducerConfigBuilder {
         self
     }
 
-    /// How long a record is tried for before it fails as expired [`RecordTtl`].
+    /// How long a record is tried for before it fails as expired (KPL: `RecordTtl`).
     ///
     /// Longer rides out longer outages, and fills the budget of bytes in flight meanwhile. A record whose request is
     /// on its way when the time comes waits for that reply. Default 30 s, 100 ms to 24 h, longer than the linger.
@@ -226,14 +226,14 @@ impl ProducerConfigBuilder {
         self
     }
 
-    /// Whether user records are packed together [`AggregationEnabled`]. Default enabled.
+    /// Whether user records are packed together (KPL: `AggregationEnabled`). Default enabled.
     #[must_use]
     pub fn aggregation(mut self, aggregation: Aggregation) -> Self {
         self.config.aggregation = aggregation;
         self
     }
 
-    /// Most bytes of an aggregate, envelope included [`AggregationMaxSize`].
+    /// Most bytes of an aggregate, envelope included (KPL: `AggregationMaxSize`).
     ///
     /// Larger makes fewer Kinesis records; smaller makes less to send again. A record larger than this travels alone.
     /// Default 51,200 (two payload units of 25 KiB), 64 to 10,485,760; less than the collection size.
@@ -243,14 +243,14 @@ impl ProducerConfigBuilder {
         self
     }
 
-    /// Most user records of an aggregate [`AggregationMaxCount`]. Default 4,294,967,295, from 1.
+    /// Most user records of an aggregate (KPL: `AggregationMaxCount`). Default 4,294,967,295, from 1.
     #[must_use]
     pub fn aggregation_max_count(mut self, records: usize) -> Self {
         self.aggregation_max_count = records;
         self
     }
 
-    /// Most Kinesis records of one request [`CollectionMaxCount`].
+    /// Most Kinesis records of one request (KPL: `CollectionMaxCount`).
     ///
     /// Default and maximum 500 (source: AWS API reference, PutRecords), from 1.
     #[must_use]
@@ -259,7 +259,7 @@ impl ProducerConfigBuilder {
         self
     }
 
-    /// Most bytes of one request, partition keys included, before encoding [`CollectionMaxSize`].
+    /// Most bytes of one request, partition keys included, before encoding (KPL: `CollectionMaxSize`).
     ///
     /// A record larger than this travels in a request of its own. Default 5 MiB, 52,224 bytes to 10 MiB (source: AWS
     /// API reference, PutRecords).
@@ -269,7 +269,7 @@ impl ProducerConfigBuilder {
         self
     }
 
-    /// How fast one shard is written to [`RateLimit`].
+    /// How fast one shard is written to (KPL: `RateLimit`).
     ///
     /// Lower leaves room for other producers and is throttled less. Default 150 %, from 1 %. The first second after a
     /// pause may hold a burst of 1,000 records and 1 MiB more.
@@ -279,7 +279,7 @@ impl ProducerConfigBuilder {
         self
     }
 
-    /// Largest record taken, data and partition key together [`MaxUserRecordSize`, which leaves out the key].
+    /// Largest record taken, data and partition key together (KPL: `MaxUserRecordSize`, which leaves out the key).
     ///
     /// Raise it only with the stream's own limit. Default 1 MiB, 64 bytes to 10 MiB.
     #[must_use]
@@ -308,7 +308,7 @@ impl ProducerConfigBuilder {
         self
     }
 
-    /// Most requests on the way at a time, for each stream [`MaxConnections`, for the whole producer].
+    /// Most requests on the way at a time, for each stream (KPL: `MaxConnections`, for the whole producer).
     ///
     /// A shard never has more than one, so a stream of fewer shards never reaches it. Default 24, 1 to 256.
     #[must_use]
@@ -317,14 +317,14 @@ impl ProducerConfigBuilder {
         self
     }
 
-    /// How long a connection may take to open [`ConnectTimeout`]. Default 6 s, 100 ms to 5 min.
+    /// How long a connection may take to open (KPL: `ConnectTimeout`). Default 6 s, 100 ms to 5 min.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.config.connect_timeout = timeout;
         self
     }
 
-    /// How long one request may take in all [`RequestTimeout`].
+    /// How long one request may take in all (KPL: `RequestTimeout`).
     ///
     /// A request that ran out of time may have been carried out: its records are sent again and may be stored twice.
     /// Default 6 s, 100 ms to 10 min.

@@ -1,4 +1,4 @@
-//! Where the service is called: one task for each stream feeds a [`Pipeline`] and does what it says.
+//! Where the service is called: one task for each stream feeds a [`Pipeline`](crate::pipeline::Pipeline) and does what it says.
 //!
 //! ```text
 //!  commands ──┐                              ┌─► Send, ListShards ─► JoinSet of calls ─┐
