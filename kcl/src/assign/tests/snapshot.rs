@@ -1,0 +1,205 @@
+//! How rows become standings.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use kinesis_aggregation::ShardId;
+
+use super::worker;
+use crate::assign::{Patience, Snapshot, Standing};
+use crate::lease::observed::Observed;
+use crate::lease::{Lease, LeaseKey};
+use crate::position::Checkpoint;
+use crate::store::{Listing, SkippedRow};
+
+const PATIENCE: Patience = Patience {
+    failover: Duration::from_secs(10),
+    hand_over: Duration::from_secs(30),
+};
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an arbitrary origin; all tests go on from it by hand"
+)]
+fn origin() -> Instant {
+    Instant::now()
+}
+
+fn row(owner: Option<&str>, checkpoint_owner: Option<&str>) -> Lease {
+    let mut lease = Lease::new(
+        LeaseKey::of_shard(&ShardId::from_number(1)),
+        Checkpoint::TrimHorizon,
+    );
+    lease.owner = owner.map(worker);
+    lease.checkpoint_owner = checkpoint_owner.map(worker);
+    lease
+}
+
+/// How `me` sees the row after having looked at it unchanged for so many seconds.
+fn standing_after(seconds: u64, lease: &Lease, i_hold_it: bool) -> Standing {
+    let start = origin();
+    let now = start + Duration::from_secs(seconds);
+    let listing = Listing {
+        leases: vec![lease.clone()],
+        skipped: Vec::new(),
+    };
+    let mut observed = Observed::new();
+    observed.observe(&listing.leases, start);
+    observed.observe(&listing.leases, now);
+    let held = if i_hold_it {
+        HashSet::from([lease.key.clone()])
+    } else {
+        HashSet::new()
+    };
+    let snapshot = Snapshot::new(worker("me"), &listing, &held, &observed, PATIENCE, now);
+    snapshot.standing(&lease.key).cloned().unwrap()
+}
+
+#[test]
+fn rows_become_standings() {
+    let free = |neglected| Standing::Free { neglected };
+    let handing_over = |from, to| Standing::HandingOver {
+        from: worker(from),
+        to: worker(to),
+    };
+    let cases = [
+        (
+            row(None, None),
+            false,
+            vec![(0, free(false)), (10, free(false)), (11, free(true))],
+        ),
+        (
+            row(Some("a"), None),
+            false,
+            vec![
+                (10, Standing::Held(worker("a"))),
+                (11, free(false)),
+                (20, free(false)),
+                (21, free(true)),
+            ],
+        ),
+        (
+            row(Some("me"), None),
+            true,
+            vec![
+                (0, Standing::Held(worker("me"))),
+                (99, Standing::Held(worker("me"))),
+            ],
+        ),
+        (
+            row(Some("me"), None),
+            false,
+            vec![(0, Standing::Mine), (99, Standing::Mine)],
+        ),
+        (
+            row(Some("me"), Some("a")),
+            false,
+            vec![(10, handing_over("a", "me")), (11, free(false))],
+        ),
+        (
+            row(Some("b"), Some("me")),
+            true,
+            vec![(0, handing_over("me", "b")), (99, handing_over("me", "b"))],
+        ),
+        // Before a restart I was asked for it, and never gave it.
+        (row(Some("b"), Some("me")), false, vec![(0, Standing::Mine)]),
+    ];
+    for (lease, i_hold_it, times) in cases {
+        for (seconds, expected) in times {
+            assert_eq!(
+                standing_after(seconds, &lease, i_hold_it),
+                expected,
+                "{lease:?} after {seconds} s"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_overdue_hand_over_goes_to_its_next_owner_and_then_to_anybody() {
+    let start = origin();
+    let judge = |seconds: u64, to: &str| {
+        let mut observed = Observed::new();
+        let mut lease = row(Some(to), Some("a"));
+        // Its holder is alive and renews every second.
+        for second in 0..=seconds {
+            lease.counter = second;
+            observed.observe(std::slice::from_ref(&lease), start + Duration::from_secs(second));
+        }
+        let listing = Listing {
+            leases: vec![lease.clone()],
+            skipped: Vec::new(),
+        };
+        let now = start + Duration::from_secs(seconds);
+        let snapshot = Snapshot::new(worker("me"), &listing, &HashSet::new(), &observed, PATIENCE, now);
+        snapshot.standing(&lease.key).cloned().unwrap()
+    };
+    let waiting = |to| Standing::HandingOver {
+        from: worker("a"),
+        to: worker(to),
+    };
+    assert_eq!(judge(40, "me"), waiting("me"));
+    assert_eq!(judge(41, "me"), Standing::Mine);
+    assert_eq!(judge(50, "b"), waiting("b"));
+    assert_eq!(judge(51, "b"), Standing::Free { neglected: false });
+}
+
+fn judge_child(parent: Option<Checkpoint>, readable: bool) -> Standing {
+    let now = origin();
+    let parent_id = ShardId::from_number(0);
+    let mut child = row(None, None);
+    child.parents.insert(parent_id.clone());
+    let mut listing = Listing {
+        leases: vec![child.clone()],
+        skipped: Vec::new(),
+    };
+    match parent {
+        Some(checkpoint) => listing
+            .leases
+            .push(Lease::new(LeaseKey::of_shard(&parent_id), checkpoint)),
+        None if !readable => listing.skipped.push(SkippedRow {
+            key: Some(LeaseKey::of_shard(&parent_id)),
+            attribute: "checkpoint",
+            reason: "odd".to_owned(),
+        }),
+        None => {}
+    }
+    let mut observed = Observed::new();
+    observed.observe(&listing.leases, now);
+    let snapshot = Snapshot::new(worker("me"), &listing, &HashSet::new(), &observed, PATIENCE, now);
+    snapshot.standing(&child.key).cloned().unwrap()
+}
+
+#[test]
+fn a_child_waits_until_its_parents_are_done_or_gone() {
+    let free = Standing::Free { neglected: false };
+    let blocked = Standing::Blocked(None);
+    assert_eq!(judge_child(Some(Checkpoint::TrimHorizon), true), blocked);
+    assert_eq!(judge_child(Some(Checkpoint::ShardEnd), true), free);
+    assert_eq!(
+        judge_child(None, true),
+        free,
+        "no row: done, or older than the application"
+    );
+    assert_eq!(
+        judge_child(None, false),
+        blocked,
+        "a row that cannot be read is not known to be done"
+    );
+}
+
+#[test]
+fn holders_of_finished_and_blocked_leases_are_known_while_they_live() {
+    let mut lease = row(Some("a"), None);
+    lease.checkpoint = Checkpoint::ShardEnd;
+    assert_eq!(
+        standing_after(10, &lease, false),
+        Standing::Finished(Some(worker("a")))
+    );
+    assert_eq!(standing_after(11, &lease, false), Standing::Finished(None));
+    lease.owner = Some(worker("me"));
+    assert_eq!(
+        standing_after(99, &lease, false),
+        Standing::Finished(Some(worker("me")))
+    );
+}
