@@ -33,7 +33,9 @@ impl SequenceNumber {
         if digits && canonical && (1..=MAX_DIGITS).contains(&text.len()) {
             Ok(Self(Arc::from(text)))
         } else {
-            Err(SequenceNumberError { text: text.chars().take(140).collect() })
+            Err(SequenceNumberError {
+                text: text.chars().take(140).collect(),
+            })
         }
     }
 
@@ -46,7 +48,10 @@ impl SequenceNumber {
 
 impl Ord for SequenceNumber {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.len().cmp(&other.0.len()).then_with(|| self.0.as_ref().cmp(other.0.as_ref()))
+        self.0
+            .len()
+            .cmp(&other.0.len())
+            .then_with(|| self.0.as_ref().cmp(other.0.as_ref()))
     }
 }
 
@@ -88,7 +93,10 @@ impl Position {
     /// The place of the user record `sub_sequence_number` inside the Kinesis record `sequence_number`.
     #[must_use]
     pub fn new(sequence_number: SequenceNumber, sub_sequence_number: u64) -> Self {
-        Self { sequence_number, sub_sequence_number }
+        Self {
+            sequence_number,
+            sub_sequence_number,
+        }
     }
 
     /// The Kinesis record.
@@ -193,3 +201,100 @@ impl fmt::Display for Checkpoint {
 
 /// Source: the `SequenceNumber` pattern of the Kinesis API.
 const MAX_DIGITS: usize = 129;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn number(text: &str) -> SequenceNumber {
+        SequenceNumber::parse(text).unwrap()
+    }
+
+    fn at(text: &str, sub: u64) -> Checkpoint {
+        Checkpoint::At(Position::new(number(text), sub))
+    }
+
+    #[test]
+    fn sequence_numbers_follow_the_service() {
+        let longest = "9".repeat(129);
+        for good in [
+            "0",
+            "1",
+            "49590338271490256608559692538361571095921575989136588898",
+            &longest,
+        ] {
+            assert_eq!(number(good).as_str(), good);
+        }
+        let too_long = "9".repeat(130);
+        for bad in [
+            "", "00", "007", "-1", "+1", "1e5", " 1", "1 ", "LATEST", "\u{0661}", &too_long,
+        ] {
+            let error = SequenceNumber::parse(bad).unwrap_err();
+            assert!(error.to_string().contains(bad), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_huge_text_is_not_repeated_in_the_error() {
+        let error = SequenceNumber::parse(&"x".repeat(1_000_000)).unwrap_err();
+        assert!(error.to_string().len() < 300);
+    }
+
+    #[test]
+    fn checkpoints_have_one_order() {
+        let in_order = [
+            Checkpoint::AtTimestamp,
+            Checkpoint::TrimHorizon,
+            Checkpoint::Latest,
+            at("0", 0),
+            at("0", 1),
+            at("9", 0),
+            at("10", 0),
+            at("10", u64::MAX),
+            at("49590338271490256608559692538361571095921575989136588898", 0),
+            Checkpoint::ShardEnd,
+        ];
+        for (i, a) in in_order.iter().enumerate() {
+            for (j, b) in in_order.iter().enumerate() {
+                assert_eq!(a.cmp(b), i.cmp(&j), "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn stored_checkpoints_are_read_and_written_alike() {
+        let cases = [
+            ("AT_TIMESTAMP", Checkpoint::AtTimestamp),
+            ("TRIM_HORIZON", Checkpoint::TrimHorizon),
+            ("LATEST", Checkpoint::Latest),
+            ("SHARD_END", Checkpoint::ShardEnd),
+            ("42", at("42", 7)),
+        ];
+        for (text, checkpoint) in cases {
+            let sub = checkpoint.sub_sequence_number();
+            assert_eq!(Checkpoint::parse(text, sub).unwrap(), checkpoint);
+            assert_eq!(checkpoint.as_str(), text);
+        }
+        // A sentinel has no place inside an aggregate.
+        assert_eq!(Checkpoint::parse("SHARD_END", 3).unwrap(), Checkpoint::ShardEnd);
+        for bad in ["", "latest", "-3", "1.0"] {
+            assert!(Checkpoint::parse(bad, 0).is_err(), "{bad}");
+        }
+        assert_eq!(at("42", 7).to_string(), "42/7");
+        assert_eq!(at("42", 7).position().map(Position::sub_sequence_number), Some(7));
+        assert_eq!(Checkpoint::Latest.position(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn order_is_that_of_the_numbers(a in any::<u128>(), b in any::<u128>()) {
+            let (x, y) = (number(&a.to_string()), number(&b.to_string()));
+            prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+            // The same far beyond 128 bits.
+            let shifted = |n: u128| number(&format!("1{n:0>60}"));
+            prop_assert_eq!(shifted(a).cmp(&shifted(b)), a.cmp(&b));
+        }
+    }
+}
