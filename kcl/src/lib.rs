@@ -84,3 +84,7 @@ pub use store::LeaseStore;
 pub use store::dynamodb::DynamoDbLeaseStore;
 pub use store::memory::MemoryLeaseStore;
 pub use stream::{ShardContext, StreamName, StreamNameError};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

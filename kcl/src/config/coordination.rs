@@ -103,8 +103,8 @@ impl ConsumerConfigBuilder {
         self
     }
 
-    /// The pauses after a failed call of a processor (KCL: `taskBackoffTimeMillis`, always 500 ms): the first is up to `min`,
-    /// then they double up to `max`, each with jitter. Default 500 ms and 30 s; 1 ms to 1 h, `min` not above `max`.
+    /// The pauses after a failed call of a processor (KCL: `taskBackoffTimeMillis`, always 500 ms): the first lasts `min`,
+    /// then they double up to `max`, each with up to as much again for jitter. Default 500 ms and 30 s; 1 ms to 1 h, `min` not above `max`.
     pub fn retry_backoff(mut self, min: Duration, max: Duration) -> Self {
         self.coordination.retry_backoff = Backoff { min, max };
         self

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::error::StoreError;
+use crate::lease::LeaseKey;
 use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
 use crate::processor::RecordProcessorFactory;
@@ -79,11 +80,25 @@ impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
 }
 
 /// Creates the leases that these shards lack. How many were created.
+///
+/// Fails when the row of one of these shards cannot be read: nobody would ever read the shard. That is for a human to
+/// mend, and a start is when one watches; later such a row is only warned of.
 pub(super) async fn create_missing<S: Source, F>(
     shop: &Workshop<S, F>,
     shards: &[Shard],
 ) -> Result<usize, StoreError> {
     let listing = shop.store.list().await?;
+    let is_listed = |key: &LeaseKey| shards.iter().any(|shard| shard.id.as_str() == key.as_str());
+    for row in &listing.skipped {
+        if let Some(key) = row.key.as_ref().filter(|key| is_listed(key)) {
+            let (key, attribute, reason) = (key.clone(), row.attribute, row.reason.clone());
+            return Err(StoreError::Row {
+                key,
+                attribute,
+                reason,
+            });
+        }
+    }
     create_planned(shop, &ShardGraph::new(shards.iter().cloned()), &listing).await
 }
 

@@ -106,12 +106,12 @@ where
     loop {
         match call().await {
             Err(error) if may_help(&error) => {
-                let pause = pauses.next().unwrap_or(MAX_PAUSE);
-                if Instant::now() + pause >= deadline {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
                     return Err(error);
                 }
                 warn!(error = %chain(&error), "start has to wait");
-                sleep(pause).await;
+                sleep(pauses.next().unwrap_or(MAX_PAUSE).min(left)).await;
             }
             answer => return answer,
         }

@@ -358,3 +358,7 @@ const GRAIN: Duration = Duration::from_millis(1);
 const COMMANDS: usize = 16;
 /// Ours: the first may learn of a hand-over, the second completes it, the third is for a fault.
 const GIVE_UP_ATTEMPTS: u32 = 3;
+
+#[cfg(test)]
+#[path = "keeper_tests.rs"]
+mod tests;

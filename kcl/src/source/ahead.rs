@@ -107,3 +107,7 @@ async fn read(mut reader: impl Reader, budget: Budget, batches: mpsc::Sender<Hel
 fn kib_of(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).max(1)
 }
+
+#[cfg(test)]
+#[path = "ahead_tests.rs"]
+mod tests;

@@ -196,3 +196,7 @@ const MIN_PAUSE: Duration = Duration::from_millis(250);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// Ours: a line a minute or so while it lasts.
 const LOUD_AFTER: u32 = 12;
+
+#[cfg(test)]
+#[path = "polling_tests.rs"]
+mod tests;

@@ -37,8 +37,7 @@ async fn a_service_that_does_not_answer_is_waited_for_and_then_named() {
     let error = fleet.start("w1", checkpoints).end().await.unwrap_err();
     assert!(matches!(error, RunError::Unreachable { .. }), "{error:?}");
     assert!(error.to_string().contains("sales") && error.is_retryable());
-    let took = began.elapsed().as_secs();
-    assert!((7..=10).contains(&took), "{took} s");
+    assert_eq!(began.elapsed().as_secs(), 10);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,176 @@
+use kinesis_aggregation::ShardId;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::*;
+use crate::lease::renewal::Pace;
+use crate::lease::{Lease, WorkerId};
+use crate::position::SequenceNumber;
+use crate::process::Checkpointer;
+use crate::store::memory::MemoryLeaseStore;
+
+const FAILOVER: Duration = Duration::from_secs(10);
+
+struct Kept {
+    store: MemoryLeaseStore,
+    key: LeaseKey,
+    handle: KeeperHandle,
+    task: JoinHandle<()>,
+}
+
+async fn kept() -> Kept {
+    let store = MemoryLeaseStore::new();
+    let key = LeaseKey::of_shard(&ShardId::from_number(3));
+    let lease = Lease::new(key.clone(), Checkpoint::TrimHorizon);
+    store.create(&lease).await.unwrap();
+    let taken = store.take(&lease, &WorkerId::new("w1")).await.unwrap().unwrap();
+    let held = HeldLease::new(taken, Pace::new(FAILOVER), now());
+    let (keeper, handle) = Keeper::new(Arc::new(store.clone()), held);
+    Kept {
+        store,
+        key,
+        handle,
+        task: tokio::spawn(keeper.run()),
+    }
+}
+
+impl Kept {
+    async fn row(&self) -> Lease {
+        self.store.get(&self.key).await.unwrap().unwrap()
+    }
+
+    fn standing(&self) -> Standing {
+        *self.handle.standing.borrow()
+    }
+}
+
+fn at(number: u64) -> Position {
+    Position::new(SequenceNumber::parse(&number.to_string()).unwrap(), 0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_renewed_for_as_long_as_it_is_kept() {
+    let kept = kept().await;
+    sleep(FAILOVER * 10).await;
+    assert!(matches!(kept.standing(), Standing::Held { .. }));
+    let renewals = kept.row().await.counter;
+    assert!((25..=35).contains(&renewals), "{renewals} writes in 100 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn checkpoints_and_heartbeats_do_not_disturb_each_other() {
+    let kept = kept().await;
+    let checkpointer = Checkpointer::new(kept.handle.clone());
+    for number in 1..200_u64 {
+        assert!(kept.handle.send(Command::Delivering(at(number))).await);
+        checkpointer.checkpoint().await.unwrap();
+        assert!(kept.handle.send(Command::Processed).await);
+        sleep(Duration::from_millis(170)).await;
+    }
+    assert_eq!(kept.row().await.checkpoint, Checkpoint::At(at(199)));
+    assert!(matches!(kept.standing(), Standing::Held { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_not_be_checkpointed_is_refused_by_name() {
+    let kept = kept().await;
+    let checkpointer = Checkpointer::new(kept.handle.clone());
+    checkpointer.checkpoint().await.unwrap();
+    assert_eq!(
+        kept.row().await.checkpoint,
+        Checkpoint::TrimHorizon,
+        "nothing is delivered, so nothing is written"
+    );
+    assert!(kept.handle.send(Command::Delivering(at(5))).await);
+    let error = checkpointer.checkpoint_at(&at(6)).await.unwrap_err();
+    assert!(matches!(&error, CheckpointError::OutOfRange { position, .. } if *position == at(6)));
+    assert!(!error.is_retryable());
+    checkpointer.checkpoint_at(&at(5)).await.unwrap();
+    let error = checkpointer.checkpoint_at(&at(4)).await.unwrap_err();
+    assert!(
+        error.to_string().contains("before the last checkpoint"),
+        "{error}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hand_over_is_noticed_kept_alive_and_completed() {
+    let kept = kept().await;
+    let thief = WorkerId::new("w2");
+    assert!(
+        kept.store
+            .request_hand_over(&kept.row().await, &thief)
+            .await
+            .unwrap()
+    );
+    kept.handle.nudge().look();
+    sleep(Duration::from_millis(10)).await;
+    assert!(matches!(kept.standing(), Standing::Wanted { .. }));
+    let checkpointer = Checkpointer::new(kept.handle.clone());
+    assert!(kept.handle.send(Command::Delivering(at(5))).await);
+    sleep(FAILOVER * 2).await;
+    checkpointer
+        .checkpoint()
+        .await
+        .expect("the old owner may checkpoint until it lets go");
+    let (reply, given_up) = oneshot::channel();
+    assert!(kept.handle.send(Command::GiveUp { reply }).await);
+    given_up.await.unwrap();
+    let row = kept.row().await;
+    assert_eq!((row.owner, row.checkpoint_owner), (Some(thief), None));
+    assert_eq!(row.checkpoint, Checkpoint::At(at(5)));
+    kept.task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_asked_for_at_the_last_moment_goes_to_who_asked() {
+    let kept = kept().await;
+    let thief = WorkerId::new("w2");
+    assert!(
+        kept.store
+            .request_hand_over(&kept.row().await, &thief)
+            .await
+            .unwrap()
+    );
+    let (reply, given_up) = oneshot::channel();
+    assert!(kept.handle.send(Command::GiveUp { reply }).await);
+    given_up.await.unwrap();
+    let row = kept.row().await;
+    assert_eq!((row.owner, row.checkpoint_owner), (Some(thief), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stolen_lease_is_noticed_and_cannot_be_checkpointed() {
+    let kept = kept().await;
+    assert!(kept.handle.send(Command::Delivering(at(5))).await);
+    let row = kept.row().await;
+    kept.store
+        .take(&row, &WorkerId::new("w2"))
+        .await
+        .unwrap()
+        .unwrap();
+    let checkpointer = Checkpointer::new(kept.handle.clone());
+    let error = checkpointer.checkpoint().await.unwrap_err();
+    assert!(matches!(error, CheckpointError::LeaseLost { .. }));
+    assert_eq!(kept.standing(), Standing::Lost);
+    assert_eq!(kept.row().await.checkpoint, Checkpoint::TrimHorizon);
+    assert!(!kept.handle.is_held(now()));
+    kept.task.await.unwrap();
+    assert!(matches!(
+        checkpointer.checkpoint().await,
+        Err(CheckpointError::LeaseLost { .. })
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_keeper_without_handles_gives_its_lease_up() {
+    let Kept {
+        store,
+        key,
+        handle,
+        task,
+    } = kept().await;
+    drop(handle);
+    task.await.unwrap();
+    assert_eq!(store.get(&key).await.unwrap().unwrap().owner, None);
+}

@@ -1,0 +1,145 @@
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::*;
+use crate::position::SequenceNumber;
+use crate::processor::RecordBatch;
+use crate::record::ClientRecord;
+use crate::source::ShardEnd;
+
+const MIB: usize = 1 << 20;
+
+/// Gives batches of these sizes, 0 for an empty one, and counts the reads begun.
+struct Sizes {
+    sizes: VecDeque<usize>,
+    begun: Arc<Mutex<usize>>,
+}
+
+fn sizes(sizes: impl IntoIterator<Item = usize>) -> (Sizes, Arc<Mutex<usize>>) {
+    let begun = Arc::default();
+    (
+        Sizes {
+            sizes: sizes.into_iter().collect(),
+            begun: Arc::clone(&begun),
+        },
+        begun,
+    )
+}
+
+impl Reader for Sizes {
+    async fn due(&mut self) {
+        sleep(Duration::from_millis(200)).await;
+    }
+
+    async fn read(&mut self) -> Batch {
+        *self.begun.lock().unwrap() += 1;
+        match self.sizes.pop_front() {
+            Some(0) => Batch::default(),
+            Some(bytes) => {
+                let number = SequenceNumber::parse("1").unwrap();
+                let record = ClientRecord::plain(number, None, Bytes::new(), None);
+                Batch {
+                    records: RecordBatch::new(vec![record], None),
+                    bytes,
+                    end: None,
+                }
+            }
+            None => Batch {
+                end: Some(ShardEnd::default()),
+                ..Batch::default()
+            },
+        }
+    }
+}
+
+fn budget(bytes: usize) -> Budget {
+    Budget::new(NonZeroUsize::new(bytes).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_batch_is_read_ahead_and_no_more() {
+    let (reader, begun) = sizes([1, 1, 1, 1]);
+    let mut ahead = ReadAhead::start(reader, budget(64 * MIB));
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(*begun.lock().unwrap(), 1);
+    let _first = ahead.next().await.unwrap();
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(*begun.lock().unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn empty_batches_are_not_handed_on_and_the_end_is_the_last() {
+    let (reader, begun) = sizes([0, 0, 1, 0]);
+    let mut ahead = ReadAhead::start(reader, budget(64 * MIB));
+    assert!(ahead.next().await.unwrap().batch.end.is_none());
+    assert!(ahead.next().await.unwrap().batch.end.is_some());
+    assert!(ahead.next().await.is_none());
+    assert_eq!(*begun.lock().unwrap(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shards_wait_for_the_memory_of_others() {
+    let budget = budget(3 * MIB);
+    let (big, _) = sizes([3 * MIB, 3 * MIB]);
+    let mut big = ReadAhead::start(big, budget.clone());
+    let held = big.next().await.unwrap();
+    let (small, begun) = sizes([1]);
+    let mut small = ReadAhead::start(small, budget);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(*begun.lock().unwrap(), 0, "all memory is held by a batch in work");
+    drop(held);
+    drop(big);
+    timeout(Duration::from_secs(1), small.next())
+        .await
+        .expect("memory is free again")
+        .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn shards_at_the_tip_hold_no_memory_between_reads() {
+    let budget = budget(MIB);
+    let idle: Vec<_> = (0..50)
+        .map(|_| ReadAhead::start(sizes(vec![0; 10_000]).0, budget.clone()))
+        .collect();
+    let (busy, _) = sizes([MIB, MIB, MIB]);
+    let mut busy = ReadAhead::start(busy, budget);
+    let began = Instant::now();
+    for _ in 0..3 {
+        drop(busy.next().await.unwrap());
+    }
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    drop(idle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_above_the_whole_budget_passes_alone() {
+    let budget = budget(MIB);
+    let (reader, _) = sizes([20 * MIB, 20 * MIB]);
+    let mut ahead = ReadAhead::start(reader, budget.clone());
+    for _ in 0..2 {
+        let held = ahead.next().await.unwrap();
+        assert_eq!(budget.kib.available_permits(), 0);
+        drop(held);
+    }
+    drop(ahead);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(budget.kib.available_permits(), 1024, "everything is given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_it_ends_the_reading_and_frees_the_memory() {
+    let budget = budget(8 * MIB);
+    let (reader, begun) = sizes(vec![0; 1000]);
+    let ahead = ReadAhead::start(reader, budget.clone());
+    sleep(Duration::from_secs(2)).await;
+    drop(ahead);
+    sleep(Duration::from_secs(1)).await;
+    let reads = *begun.lock().unwrap();
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(*begun.lock().unwrap(), reads);
+    assert_eq!(budget.kib.available_permits(), 8 * 1024);
+}
