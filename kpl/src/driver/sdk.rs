@@ -199,7 +199,10 @@ where
         other => {
             let text = in_one_line(other);
             let lower = text.to_lowercase();
-            if lower.contains("credential") || lower.contains("identity") {
+            if lower.contains("timed out") {
+                // A provider that was slow this time is no reason to give up records.
+                Failure::new(FailureKind::Timeout, "Timeout", text)
+            } else if lower.contains("credential") || lower.contains("identity") {
                 Failure::new(FailureKind::Credentials, "Credentials", text)
             } else if matches!(other, SdkError::DispatchFailure(_)) {
                 Failure::new(FailureKind::Connection, "Connection", text)

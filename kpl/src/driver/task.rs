@@ -159,8 +159,21 @@ impl StreamTask {
 
     fn on_reply(&mut self, reply: Result<Reply, JoinError>) {
         match reply {
-            Ok(Reply::Sent(id, reply)) => self.pipeline.on_sent(id, reply, now()),
-            Ok(Reply::Shards(listed)) => self.pipeline.on_shards(listed, now()),
+            Ok(Reply::Sent(id, reply)) => {
+                if let Err(error) = &reply {
+                    tracing::debug!(stream = %self.stream, %error, "request failed");
+                }
+                self.pipeline.on_sent(id, reply, now());
+            }
+            Ok(Reply::Shards(listed)) => {
+                match &listed {
+                    Ok(shards) => {
+                        tracing::debug!(stream = %self.stream, shards = shards.len(), "shards listed")
+                    }
+                    Err(error) => tracing::warn!(stream = %self.stream, %error, "listing shards failed"),
+                }
+                self.pipeline.on_shards(listed, now());
+            }
             // A call that panicked will not say what became of its records: the task must not pretend to know.
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),

@@ -68,7 +68,12 @@ impl Aggregator {
         max_slots: usize,
     ) -> Vec<Packed<T>> {
         let slots = (lane.weight() / limits.max_bytes()).clamp(1, max_slots.max(1));
-        let mut slots: Vec<_> = (0..slots).map(|_| Slot::new(self.builder(limits))).collect();
+        // Of average weight, this many fill an aggregate: room for them is made once.
+        let average = (lane.weight() / lane.queue.len().max(1)).max(1);
+        let expected = (limits.max_bytes() / average + 1).min(lane.queue.len());
+        let mut slots: Vec<_> = (0..slots)
+            .map(|_| Slot::new(self.builder(limits), expected))
+            .collect();
         let mut open = slots.len();
         let mut skipped = VecDeque::new();
         // Behind a hot key the scan finds ever less: look at as much as twice fills all slots, and no further.
@@ -231,10 +236,10 @@ enum SlotState {
 }
 
 impl<T> Slot<T> {
-    fn new(builder: AggregateBuilder) -> Self {
+    fn new(builder: AggregateBuilder, expected: usize) -> Self {
         Self {
             builder,
-            records: Vec::new(),
+            records: Vec::with_capacity(expected),
             reserved: 0,
             state: SlotState::Open,
         }

@@ -143,7 +143,6 @@ impl<T> Pipeline<T> {
     pub(crate) fn on_shards(&mut self, listed: Result<Vec<ListedShard>, Failure>, now: Instant) {
         match self.map.on_listed(listed, now) {
             Ok(shards) => {
-                tracing::debug!(stream = %self.stream, shards = shards.len(), "shards listed");
                 self.lanes.remap(&shards, now);
                 for record in self.first_contact.succeed() {
                     self.lanes.put(record, now);
@@ -151,7 +150,6 @@ impl<T> Pipeline<T> {
                 self.decide_undecided(now);
             }
             Err(failure) => {
-                tracing::warn!(stream = %self.stream, error = %failure, "listing shards failed");
                 let retry_at = self.map.timeout().unwrap_or(now);
                 if let Some((records, kind)) = self.first_contact.fail(failure, retry_at, now) {
                     self.give_up_all(records, &kind);

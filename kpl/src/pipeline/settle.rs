@@ -153,7 +153,6 @@ impl<T> Pipeline<T> {
         sent_at: Instant,
         now: Instant,
     ) {
-        tracing::debug!(stream = %self.stream, error = %failure, entries = entries.len(), "request failed");
         for entry in entries {
             self.on_entry(entry, Err(failure.clone()), sent_at, now);
         }

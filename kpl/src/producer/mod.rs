@@ -140,7 +140,8 @@ impl Producer {
         for (stream, commands) in self.inner.streams.all() {
             let (done, flushed) = oneshot::channel();
             if commands.send(Command::Flush(done)).await.is_err() {
-                return Err(FlushError::StreamGone { stream });
+                self.end_of(&stream).await?;
+                continue;
             }
             flushes.push((stream, flushed));
         }
@@ -148,6 +149,20 @@ impl Producer {
             flushed.await.map_err(|_| FlushError::StreamGone { stream })?;
         }
         Ok(())
+    }
+
+    /// A closed stream has nothing left to flush once its task has ended.
+    async fn end_of(&self, stream: &StreamName) -> Result<(), FlushError> {
+        if matches!(self.inner.streams.refusal(stream), PutError::StreamGone { .. }) {
+            return Err(FlushError::StreamGone {
+                stream: stream.clone(),
+            });
+        }
+        self.inner
+            .streams
+            .ended()
+            .await
+            .map_err(|stream| FlushError::StreamGone { stream })
     }
 
     /// Takes nothing more, delivers what was taken, and ends the tasks.

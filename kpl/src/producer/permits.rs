@@ -26,8 +26,9 @@ pub(crate) struct Permits {
 #[must_use]
 pub(crate) struct Permit {
     pool: Arc<Permits>,
-    bytes: usize,
-    records: usize,
+    // Small, since each record on its way carries one. Sums stay within the budget, which fits as well.
+    bytes: u32,
+    records: u32,
 }
 
 impl Permits {
@@ -83,7 +84,7 @@ impl Permits {
     fn permit(self: &Arc<Self>, cost: u32) -> Permit {
         Permit {
             pool: Arc::clone(self),
-            bytes: cost as usize,
+            bytes: cost,
             records: 1,
         }
     }
@@ -124,8 +125,8 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if self.records > 0 {
-            self.pool.bytes.add_permits(self.bytes);
-            self.pool.records.add_permits(self.records);
+            self.pool.bytes.add_permits(self.bytes as usize);
+            self.pool.records.add_permits(self.records as usize);
         }
     }
 }

@@ -45,6 +45,7 @@ async fn closing_again_waits_for_the_same_end() {
     assert!(one.is_ok() && two.is_ok());
     assert!(ticket.now_or_never().expect("has its outcome").is_ok());
     producer.close().await.expect("still closed");
+    producer.flush().await.expect("nothing is left to flush");
 }
 
 #[tokio::test(start_paused = true)]

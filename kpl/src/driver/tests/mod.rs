@@ -95,3 +95,15 @@ fn outside_of_a_runtime_there_is_no_producer() {
     let made = Producer::with_transport(Scripted::new(1), ProducerConfig::default());
     assert!(matches!(made, Err(crate::error::ConfigError::NoRuntime)));
 }
+
+#[test]
+fn handles_and_their_futures_move_between_threads() {
+    fn movable<T: Send>(_: &T) {}
+    fn shared<T: Send + Sync + Clone + 'static>() {}
+    shared::<Producer>();
+    let _ = |producer: Producer, stream: StreamName, record: Record| {
+        movable(&producer.put(&stream, record));
+        movable(&producer.flush());
+        movable(&producer.close());
+    };
+}
