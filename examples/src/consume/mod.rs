@@ -27,8 +27,8 @@ pub use self::journal::{Journal, Summary};
 pub use self::output::Output;
 pub use self::processor::LineWriter;
 use crate::endpoint::{Access, require_stream, require_table_access};
+use crate::program;
 use crate::progress::{Progress, Unit};
-use crate::{program, report};
 
 /// Runs the program on this process's arguments.
 pub fn main() -> ExitCode {
@@ -72,7 +72,7 @@ async fn prepare(args: &ConsumeArgs, config: &ConsumerConfig) -> Result<(Access,
         })?,
     };
     let access = Access::to_both(&args.endpoint, args.dynamodb_endpoint_url.as_ref()).await?;
-    access.note().into_iter().for_each(report::say_aside);
+    access.tell();
     let (kinesis, dynamodb) = (access.kinesis(), access.dynamodb());
     tokio::try_join!(
         require_stream(&kinesis, args.stream.as_str()),

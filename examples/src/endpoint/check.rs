@@ -18,7 +18,7 @@ use super::error::EndpointError;
 /// Fails unless the stream exists and may be listed.
 ///
 /// # Errors
-/// [`EndpointError`], within 12 seconds.
+/// [`EndpointError`], within 9 seconds.
 pub async fn require_stream(config: &SdkConfig, stream: &str) -> Result<(), EndpointError> {
     let call = Call::kinesis(config, "kinesis:ListShards", stream);
     let listed = kinesis(config)
@@ -33,7 +33,7 @@ pub async fn require_stream(config: &SdkConfig, stream: &str) -> Result<(), Endp
 /// Fails unless the table may be described. It need not exist.
 ///
 /// # Errors
-/// [`EndpointError`], within 12 seconds.
+/// [`EndpointError`], within 9 seconds.
 pub async fn require_table_access(config: &SdkConfig, table: &str) -> Result<(), EndpointError> {
     let call = Call::dynamodb(config, "dynamodb:DescribeTable", table);
     let settings = aws_sdk_dynamodb::config::Builder::from(config)
@@ -116,8 +116,8 @@ fn kinesis(config: &SdkConfig) -> aws_sdk_kinesis::Client {
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
-        .operation_attempt_timeout(Duration::from_secs(5))
-        .operation_timeout(Duration::from_secs(11))
+        .operation_attempt_timeout(Duration::from_secs(4))
+        .operation_timeout(Duration::from_secs(8))
         .build()
 }
 

@@ -1,12 +1,13 @@
 //! Which Kinesis and DynamoDB a program talks to, and as whom.
 //!
 //! Default: AWS, with region and credentials from where every AWS tool takes them. `--endpoint-url` names any other
-//! endpoint. For an endpoint on this machine nobody has credentials, so test ones are made up, and that is said.
+//! endpoint. For an endpoint on this machine nobody has credentials, so test ones are made up.
 
 mod check;
 mod error;
 mod url;
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -20,6 +21,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_types::SdkConfig;
 use aws_types::region::Region;
+
+use crate::report::say_aside;
 
 pub use self::check::{create_stream, require_stream, require_table_access};
 pub use self::error::EndpointError;
@@ -91,12 +94,13 @@ impl Access {
         at(&self.config, self.dynamodb_url.as_ref())
     }
 
-    /// What the user should know about how access was found, if anything.
-    #[must_use]
-    pub fn note(&self) -> Option<&'static str> {
-        self.made_up.then_some(
-            "note: no AWS credentials are configured; the endpoint is on this machine, so test credentials are sent",
-        )
+    /// Tells a user at a terminal how access was found, if that is not plain. Elsewhere stderr is for errors.
+    pub fn tell(&self) {
+        if self.made_up && std::io::stderr().is_terminal() {
+            say_aside(
+                "note: no AWS credentials are configured; for an endpoint on this machine test ones will do",
+            );
+        }
     }
 
     async fn find(

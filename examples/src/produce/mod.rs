@@ -56,7 +56,7 @@ async fn produce(args: &ProduceArgs, tally: &mut Tally) -> Result<(), ProduceErr
     let config = args.producer_config()?;
     let (input, length) = open(args).await?;
     let access = Access::to_kinesis(&args.endpoint).await?;
-    access.note().into_iter().for_each(report::say_aside);
+    access.tell();
     match args.create {
         Some(shards) => create_stream(&access.kinesis(), args.stream.as_str(), shards).await?,
         None => require_stream(&access.kinesis(), args.stream.as_str()).await?,

@@ -27,7 +27,8 @@ pub struct Site {
 #[derive(Debug)]
 pub struct Worker {
     name: &'static str,
-    runtime: Runtime,
+    /// Some until dropped.
+    runtime: Option<Runtime>,
     handle: ConsumerHandle,
     run: JoinHandle<Result<RunSummary, RunError>>,
 }
@@ -47,11 +48,6 @@ impl Worker {
             .failover(site.failover)
             .idle_between_reads(IDLE)
             .build()?;
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .map_err(QuickstartError::Thread)?;
         // Clients of its own: a dead worker's connections are nobody else's.
         let access = Access::inside(site.kinesis.clone(), site.dynamodb.clone()).await;
         let application = Arc::clone(application);
@@ -60,10 +56,16 @@ impl Worker {
             .dynamodb_client(aws_sdk_dynamodb::Client::new(&access.dynamodb()))
             .build(move |shard: &ShardContext| Clerk::new(Arc::clone(&application), name, shard))?;
         let handle = consumer.handle();
+        // Last, because a runtime must not be dropped in here by an early return.
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(QuickstartError::Thread)?;
         let run = runtime.spawn(consumer.run());
         Ok(Self {
             name,
-            runtime,
+            runtime: Some(runtime),
             handle,
             run,
         })
@@ -77,24 +79,31 @@ impl Worker {
 
     /// Ends it as a power cut would: nothing is finished, checkpointed or released.
     pub fn kill(self) {
-        self.runtime.shutdown_background();
+        drop(self);
     }
 
     /// Ends it cleanly: batches are finished and checkpointed, leases released.
     ///
     /// # Errors
     /// When it had not run in the first place.
-    pub async fn stop(self) -> Result<(), QuickstartError> {
+    pub async fn stop(mut self) -> Result<(), QuickstartError> {
         self.handle.request_shutdown();
-        let ended = self.run.await;
-        self.runtime.shutdown_background();
-        match ended {
+        match (&mut self.run).await {
             Ok(Err(source)) => Err(QuickstartError::Run {
                 worker: self.name,
                 source,
             }),
             // A worker that panicked has delivered less, and the books tell.
             Ok(Ok(_)) | Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Drop for Worker {
+    /// Waits for nothing: a runtime dropped otherwise would, which async code must not.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
     }
 }

@@ -1,0 +1,239 @@
+//! `consume` as its user meets it: shared work, clean and unclean ends.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use crate::stage::{Stage, ended, output_lines, run, signal, until};
+use bytes::Bytes;
+use kpl::{Producer, ProducerConfig, Record, StreamName};
+use serde_json::Value;
+
+/// Puts lines `from..to` under seven keys; each line holds its number.
+async fn put(stage: &Stage, from: u32, to: u32) {
+    let config = ProducerConfig::builder().build().expect("defaults");
+    let producer = Producer::new(&stage.local.kinesis_config(), config).expect("an SDK configuration");
+    let stream = StreamName::new("s").expect("a name");
+    let mut tickets = Vec::new();
+    for number in from..to {
+        let record = Record::new(format!("key-{}", number % 7), number.to_string()).expect("a record");
+        tickets.push(producer.put(&stream, record).await.expect("taken"));
+    }
+    producer.flush().await.expect("flushed");
+    for ticket in tickets {
+        ticket.await.expect("delivered");
+    }
+    producer.close().await.expect("closed");
+}
+
+async fn stage() -> Stage {
+    let stage = Stage::new().await;
+    stage.local.create_stream("s", 4).await.expect("a stream");
+    stage
+}
+
+/// The numbers in a worker's output, by key, in the order of writing.
+fn numbers(lines: &[Value]) -> BTreeMap<String, Vec<u32>> {
+    let mut numbers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    for line in lines {
+        let key = line["partition_key"].as_str().expect("a key").to_owned();
+        let number = line["data"].as_str().expect("text").parse().expect("a number");
+        numbers.entry(key).or_default().push(number);
+    }
+    numbers
+}
+
+/// Fails unless each worker's lines of each key are in order, once repeated ones are set aside.
+fn assert_in_order(lines: &[Value]) {
+    for (key, numbers) in numbers(lines) {
+        let mut seen = BTreeSet::new();
+        let fresh: Vec<_> = numbers
+            .into_iter()
+            .filter(|number| seen.insert(*number))
+            .collect();
+        assert!(fresh.is_sorted(), "{key}: {fresh:?}");
+    }
+}
+
+/// How often each number was written, over all workers.
+fn counts(outputs: &[&Path]) -> HashMap<u32, u32> {
+    let mut counts = HashMap::new();
+    for output in outputs {
+        for number in numbers(&output_lines(output)).into_values().flatten() {
+            *counts.entry(number).or_default() += 1;
+        }
+    }
+    counts
+}
+
+fn written(outputs: &[&Path]) -> usize {
+    counts(outputs).len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_record_is_a_line_and_a_restart_goes_on() {
+    let stage = stage().await;
+    put(&stage, 0, 500).await;
+    let (output, summary) = (stage.path("out.jsonl"), stage.path("summary.json"));
+    let (output_arg, summary_arg) = (crate::stage::text(&output), stage::text(&summary));
+    let args = [
+        "--output",
+        &output_arg,
+        "--summary",
+        &summary_arg,
+        "--failover-ms",
+        "2000",
+        "--worker-id",
+        "w",
+    ];
+
+    run(&mut stage.consume(&[&args[..], &["--expect", "500"]].concat()))
+        .await
+        .assert_done();
+    let lines = output_lines(&output);
+    assert_eq!(lines.len(), 500);
+    assert_in_order(&lines);
+    for line in &lines {
+        let fields: Vec<_> = line
+            .as_object()
+            .expect("an object")
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(
+            fields,
+            [
+                "data",
+                "partition_key",
+                "sequence_number",
+                "shard_id",
+                "sub_sequence_number"
+            ]
+        );
+        assert!(
+            line["shard_id"]
+                .as_str()
+                .is_some_and(|id| id.starts_with("shardId-")),
+            "{line}"
+        );
+    }
+    let counted: Value = serde_json::from_slice(&std::fs::read(&summary).expect("a summary")).expect("JSON");
+    assert_eq!(
+        (counted["records"].as_u64(), counted["worker_id"].as_str()),
+        (Some(500), Some("w"))
+    );
+    assert_eq!(counted["shards"].as_array().map(Vec::len), Some(4), "{counted}");
+
+    put(&stage, 500, 600).await;
+    run(&mut stage.consume(&[&args[..], &["--idle-exit", "2"]].concat()))
+        .await
+        .assert_done();
+    assert_eq!(
+        counts(&[&output]),
+        (0..600).map(|number| (number, 1)).collect(),
+        "appended, and nothing again"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_is_no_text_is_base64_on_stdout() {
+    let stage = stage().await;
+    let producer =
+        Producer::new(&stage.local.kinesis_config(), ProducerConfig::default()).expect("configured");
+    let record = Record::new("k", Bytes::from_static(b"\xff\x00")).expect("a record");
+    let ticket = producer
+        .put(&StreamName::new("s").expect("a name"), record)
+        .await
+        .expect("taken");
+    ticket.await.expect("delivered");
+    let ended = run(&mut stage.consume(&["--expect", "1"])).await;
+    ended.assert_done();
+    let line = ended.summary();
+    assert_eq!(
+        (line["data"].as_str(), line["base64"].as_bool()),
+        (Some("/wA="), Some(true))
+    );
+    assert_eq!(ended.stdout.lines().count(), 1, "nothing but lines on stdout");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_sigterm_nothing_is_lost_and_nothing_twice() {
+    let stage = stage().await;
+    let (one, two) = (stage.path("1.jsonl"), stage.path("2.jsonl"));
+    let outputs = [one.as_path(), two.as_path()];
+    let start = |name: &str, output: &Path| {
+        let args = [
+            "--worker-id",
+            name,
+            "--failover-ms",
+            "1000",
+            "--output",
+            &crate::stage::text(output),
+        ];
+        stage.consume(&args).spawn().expect("a built program")
+    };
+    let (first, second) = (start("w1", &one), start("w2", &two));
+    let mut next = 0;
+    // Until both are at work, and the first has shown that it is.
+    until_both_write(&stage, &mut next, &outputs).await;
+    let (_, ()) = tokio::join!(put(&stage, next, next + 3000), signal(&first, "TERM"));
+    next += 3000;
+    let first = ended(first).await;
+    first.assert_done();
+    until("all records", || written(&outputs) == next as usize).await;
+    signal(&second, "INT").await;
+    ended(second).await.assert_done();
+
+    assert_eq!(counts(&outputs), (0..next).map(|number| (number, 1)).collect());
+    outputs
+        .iter()
+        .for_each(|output| assert_in_order(&output_lines(output)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_sigkill_nothing_is_lost_and_order_holds() {
+    let stage = stage().await;
+    let (one, two) = (stage.path("1.jsonl"), stage.path("2.jsonl"));
+    let outputs = [one.as_path(), two.as_path()];
+    let start = |name: &str, output: &Path| {
+        let args = [
+            "--worker-id",
+            name,
+            "--failover-ms",
+            "1000",
+            "--output",
+            &crate::stage::text(output),
+        ];
+        stage.consume(&args).spawn().expect("a built program")
+    };
+    let (mut first, second) = (start("w1", &one), start("w2", &two));
+    let mut next = 0;
+    until_both_write(&stage, &mut next, &outputs).await;
+    let (_, killed) = tokio::join!(put(&stage, next, next + 3000), first.kill());
+    killed.expect("was running");
+    next += 3000;
+    until("all records", || written(&outputs) == next as usize).await;
+    signal(&second, "TERM").await;
+    ended(second).await.assert_done();
+
+    let counts = counts(&outputs);
+    assert!((0..next).all(|number| counts.contains_key(&number)));
+    assert_eq!(counts.len(), next as usize);
+    outputs
+        .iter()
+        .for_each(|output| assert_in_order(&output_lines(output)));
+}
+
+/// Puts, a little at a time, until both workers have written something that was put after the other had started.
+async fn until_both_write(stage: &Stage, next: &mut u32, outputs: &[&Path; 2]) {
+    for _ in 0..200 {
+        let before = outputs.map(|output| output_lines(output).len());
+        put(stage, *next, *next + 100).await;
+        *next += 100;
+        until("what was put", || written(outputs) == *next as usize).await;
+        let after = outputs.map(|output| output_lines(output).len());
+        if before[0] < after[0] && before[1] < after[1] {
+            return;
+        }
+    }
+    panic!("the workers do not share");
+}

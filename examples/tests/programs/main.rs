@@ -1,0 +1,9 @@
+//! The programs as their users meet them: built, in processes of their own, with signals and exit codes.
+#![cfg(unix)]
+
+mod consume;
+mod consume_refuses;
+mod produce;
+mod quickstart;
+mod stage;
+mod tempdir;
