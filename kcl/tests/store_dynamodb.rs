@@ -1,6 +1,8 @@
 //! The lease store on DynamoDB: the suite of every store, and the bytes of the rows, read and written here without
 //! the store's own reader.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -84,33 +86,34 @@ async fn what_is_empty_is_not_written() {
     );
 }
 
-#[tokio::test]
-async fn the_life_of_a_row_in_bytes() {
-    let world = World::start().await;
-    let store = &world.store;
-    let lease = Lease::new(LeaseKey::new(SHARD), Checkpoint::TrimHorizon);
-    assert!(store.create(&lease).await.unwrap());
-    let mut expected = world.item().await;
-    let mut change = |changes: &[(&str, Option<AttributeValue>)]| {
+/// The row as it should be, changed step by step.
+struct Expected(Item);
+
+impl Expected {
+    fn after(&mut self, changes: &[(&str, Option<AttributeValue>)]) -> Item {
         for (name, value) in changes {
             match value {
-                Some(value) => expected.insert((*name).to_owned(), value.clone()),
-                None => expected.remove(*name),
+                Some(value) => self.0.insert((*name).to_owned(), value.clone()),
+                None => self.0.remove(*name),
             };
         }
-        expected.clone()
-    };
+        self.0.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_holders_writes_in_bytes() {
+    let world = World::start().await;
+    let (store, mut expected) = (&world.store, world.new_row().await);
+    let lease = store.get(&LeaseKey::new(SHARD)).await.unwrap().unwrap();
 
     let held = store.take(&lease, &worker("w1")).await.unwrap().unwrap();
-    let row = change(&[("leaseOwner", Some(s("w1"))), ("leaseCounter", Some(n("1")))]);
+    let row = expected.after(&[("leaseOwner", Some(s("w1"))), ("leaseCounter", Some(n("1")))]);
     assert_eq!(world.item().await, row, "take");
 
     let held = expect_held(store.renew(&held).await);
-    assert_eq!(
-        world.item().await,
-        change(&[("leaseCounter", Some(n("2")))]),
-        "renew"
-    );
+    let row = expected.after(&[("leaseCounter", Some(n("2")))]);
+    assert_eq!(world.item().await, row, "renew");
 
     let pending = PendingCheckpoint {
         checkpoint: at(NUMBER, 4),
@@ -121,7 +124,7 @@ async fn the_life_of_a_row_in_bytes() {
         pending: Some(pending),
     };
     let held = expect_held(store.checkpoint(&held, &prepare).await);
-    let row = change(&[
+    let row = expected.after(&[
         ("leaseCounter", Some(n("3"))),
         ("pendingCheckpoint", Some(s(NUMBER))),
         ("pendingCheckpointSubSequenceNumber", Some(n("4"))),
@@ -137,7 +140,7 @@ async fn the_life_of_a_row_in_bytes() {
         pending: None,
     };
     let held = expect_held(store.checkpoint(&held, &commit).await);
-    let row = change(&[
+    let row = expected.after(&[
         ("leaseCounter", Some(n("4"))),
         ("checkpoint", Some(s(NUMBER))),
         ("checkpointSubSequenceNumber", Some(n("4"))),
@@ -147,41 +150,63 @@ async fn the_life_of_a_row_in_bytes() {
     ]);
     assert_eq!(world.item().await, row, "checkpoint");
 
+    store
+        .set_children(&held.key, &[shard(8), shard(9)])
+        .await
+        .unwrap();
+    let children = ss(&["shardId-000000000008", "shardId-000000000009"]);
+    let row = expected.after(&[("childShardIds", Some(children))]);
+    assert_eq!(world.item().await, row, "children");
+
+    let end = CheckpointUpdate {
+        checkpoint: Checkpoint::ShardEnd,
+        pending: None,
+    };
+    expect_held(store.checkpoint(&held, &end).await);
+    let row = expected.after(&[
+        ("leaseCounter", Some(n("5"))),
+        ("checkpoint", Some(s("SHARD_END"))),
+        ("checkpointSubSequenceNumber", Some(n("0"))),
+    ]);
+    assert_eq!(world.item().await, row, "end");
+}
+
+#[tokio::test]
+async fn changes_of_owner_in_bytes() {
+    let world = World::start().await;
+    let (store, mut expected) = (&world.store, world.new_row().await);
+    let lease = store.get(&LeaseKey::new(SHARD)).await.unwrap().unwrap();
+    let held = store.take(&lease, &worker("w1")).await.unwrap().unwrap();
+
     assert!(store.request_hand_over(&held, &worker("w2")).await.unwrap());
-    let row = change(&[("leaseOwner", Some(s("w2"))), ("checkpointOwner", Some(s("w1")))]);
+    let row = expected.after(&[
+        ("leaseOwner", Some(s("w2"))),
+        ("checkpointOwner", Some(s("w1"))),
+        ("leaseCounter", Some(n("1"))),
+    ]);
     assert_eq!(world.item().await, row, "request");
 
     let Renewal::HandOverRequested(held) = store.renew(&held).await.unwrap() else {
         panic!("asked for")
     };
     assert!(store.complete_hand_over(&held).await.unwrap());
-    let row = change(&[("checkpointOwner", None), ("leaseCounter", Some(n("5")))]);
+    let row = expected.after(&[("checkpointOwner", None), ("leaseCounter", Some(n("2")))]);
     assert_eq!(world.item().await, row, "hand over");
-
-    store
-        .set_children(&held.key, &[shard(8), shard(9)])
-        .await
-        .unwrap();
-    let children = ss(&["shardId-000000000008", "shardId-000000000009"]);
-    assert_eq!(
-        world.item().await,
-        change(&[("childShardIds", Some(children))]),
-        "children"
-    );
 
     let held = store.get(&held.key).await.unwrap().unwrap();
     assert!(store.release(&held).await.unwrap());
-    let row = change(&[("leaseOwner", None), ("leaseCounter", Some(n("6")))]);
+    let row = expected.after(&[("leaseOwner", None), ("leaseCounter", Some(n("3")))]);
     assert_eq!(world.item().await, row, "release");
 
     let held = store.get(&held.key).await.unwrap().unwrap();
     let held = store.take(&held, &worker("w3")).await.unwrap().unwrap();
-    let row = change(&[("leaseOwner", Some(s("w3"))), ("leaseCounter", Some(n("7")))]);
+    let row = expected.after(&[("leaseOwner", Some(s("w3"))), ("leaseCounter", Some(n("4")))]);
     assert_eq!(world.item().await, row, "no switch of owners from nobody");
+
     store.take(&held, &worker("w4")).await.unwrap().unwrap();
-    let row = change(&[
+    let row = expected.after(&[
         ("leaseOwner", Some(s("w4"))),
-        ("leaseCounter", Some(n("8"))),
+        ("leaseCounter", Some(n("5"))),
         ("ownerSwitchesSinceCheckpoint", Some(n("1"))),
     ]);
     assert_eq!(world.item().await, row, "a switch of owners");
@@ -490,6 +515,13 @@ impl World {
             .send()
             .await
             .unwrap();
+    }
+
+    /// The row of a lease that nobody has held yet.
+    async fn new_row(&self) -> Expected {
+        let lease = Lease::new(LeaseKey::new(SHARD), Checkpoint::TrimHorizon);
+        assert!(self.store.create(&lease).await.unwrap());
+        Expected(self.item().await)
     }
 
     /// The row as it is stored, sets sorted.

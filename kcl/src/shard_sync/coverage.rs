@@ -30,12 +30,9 @@ impl HoleWatch {
 
     /// Takes in what a round found. `Some`: the hole is real, sync shards now; counting starts again.
     pub fn on_round(&mut self, found: Option<HashKeyRange>) -> Option<HashKeyRange> {
-        let hole = match found {
-            Some(hole) => hole,
-            None => {
-                self.seen = None;
-                return None;
-            }
+        let Some(hole) = found else {
+            self.seen = None;
+            return None;
         };
         let rounds = match self.seen {
             Some((known, rounds)) if known == hole => rounds + 1,

@@ -71,14 +71,14 @@ pub(super) enum RefusedRelease {
     /// The answer for the caller.
     Answer(bool),
     /// Somebody asked for the lease meanwhile: hand it over instead, from this row.
-    HandOver(Lease),
+    HandOver(Box<Lease>),
 }
 
 pub(super) fn of_release(held: &Lease, row: Option<Lease>) -> RefusedRelease {
     match row {
         Some(row) if held.hand_over_pending() => RefusedRelease::Answer(of_completion(held, Some(&row))),
         Some(row) if row.hand_over_pending() && row.checkpoint_owner == held.owner => {
-            RefusedRelease::HandOver(row)
+            RefusedRelease::HandOver(Box::new(row))
         }
         Some(row) => RefusedRelease::Answer(row.owner.is_none() && row.counter == held.counter + 1),
         None => RefusedRelease::Answer(false),

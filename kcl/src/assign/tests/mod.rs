@@ -43,8 +43,9 @@ fn sizes(snapshot: &Snapshot) -> (usize, usize) {
 
 #[test]
 fn shares_are_even() {
-    // (others' leases, mine, free) -> (takes, hand-overs asked for)
-    let cases: [(&[usize], usize, usize, (usize, usize)); 14] = [
+    // Others' leases, mine, free ones; takes and hand-overs asked for.
+    type Case = (&'static [usize], usize, usize, (usize, usize));
+    let cases: [Case; 14] = [
         (&[], 0, 0, (0, 0)),
         (&[], 0, 7, (7, 0)),
         (&[], 3, 4, (4, 0)),

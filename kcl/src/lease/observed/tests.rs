@@ -41,8 +41,9 @@ fn shown(rows: &[(u64, Lease)]) -> (Observed, impl Fn(u64) -> Instant + use<>) {
 
 #[test]
 fn expiry_is_counted_from_the_last_change_that_we_saw() {
-    // (what is seen and when, asked when, expired?)
-    let cases: [(&[(u64, Lease)], u64, bool); 9] = [
+    // What is seen and when, asked when, expired?
+    type Case<'a> = (&'a [(u64, Lease)], u64, bool);
+    let cases: [Case<'_>; 9] = [
         (&[(0, row(1, Some("a")))], 0, false),
         (&[(0, row(1, Some("a")))], 10, false),
         (&[(0, row(1, Some("a")))], 11, true),

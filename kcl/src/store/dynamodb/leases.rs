@@ -20,7 +20,7 @@ enum Written {
     /// Done. The row after it, when it was asked for.
     Done(Option<Item>),
     /// The condition did not hold. The row at that moment, if there is one.
-    Refused(Option<Lease>),
+    Refused(Option<Box<Lease>>),
 }
 
 /// Whether the row after a write is wanted.
@@ -106,7 +106,7 @@ impl DynamoDbLeaseStore {
                 counter: held.counter + 1,
                 ..held.clone()
             }),
-            Written::Refused(row) => refusal::of_renewal(held, row),
+            Written::Refused(row) => refusal::of_renewal(held, row.map(|row| *row)),
         })
     }
 
@@ -125,7 +125,7 @@ impl DynamoDbLeaseStore {
         }
         match self.write(update, Answer::Row).await? {
             Written::Done(item) => readable(&observed.key, item.as_ref()),
-            Written::Refused(row) => Ok(refusal::of_take(observed, me, row)),
+            Written::Refused(row) => Ok(refusal::of_take(observed, me, row.map(|row| *row))),
         }
     }
 
@@ -142,7 +142,7 @@ impl DynamoDbLeaseStore {
             .if_absent(row::CHECKPOINT_OWNER);
         Ok(match self.write(update, Answer::Nothing).await? {
             Written::Done(_) => true,
-            Written::Refused(row) => refusal::of_hand_over_request(observed, next, row.as_ref()),
+            Written::Refused(row) => refusal::of_hand_over_request(observed, next, row.as_deref()),
         })
     }
 
@@ -163,7 +163,7 @@ impl DynamoDbLeaseStore {
         Ok(
             match self.write(if_owners_as_in(held, update), Answer::Nothing).await? {
                 Written::Done(_) => true,
-                Written::Refused(row) => refusal::of_completion(held, row.as_ref()),
+                Written::Refused(row) => refusal::of_completion(held, row.as_deref()),
             },
         )
     }
@@ -178,7 +178,7 @@ impl DynamoDbLeaseStore {
         }
         match self.write(if_owners_as_in(held, update), Answer::Nothing).await? {
             Written::Done(_) => Ok(true),
-            Written::Refused(row) => match refusal::of_release(held, row) {
+            Written::Refused(row) => match refusal::of_release(held, row.map(|row| *row)) {
                 RefusedRelease::Answer(answer) => Ok(answer),
                 RefusedRelease::HandOver(row) => self.hand_over(&row).await,
             },
@@ -219,7 +219,7 @@ impl DynamoDbLeaseStore {
                 });
                 Ok(RefusedCheckpoint::Answer(Renewal::Held(row)))
             }
-            Written::Refused(row) => Ok(refusal::of_checkpoint(held, update, row)),
+            Written::Refused(row) => Ok(refusal::of_checkpoint(held, update, row.map(|row| *row))),
         }
     }
 
@@ -272,9 +272,11 @@ impl DynamoDbLeaseStore {
         };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(refused)) => match refused.item() {
-                Some(item) if !item.is_empty() => Ok(Written::Refused(readable(key, Some(item))?)),
+                Some(item) if !item.is_empty() => {
+                    Ok(Written::Refused(readable(key, Some(item))?.map(Box::new)))
+                }
                 // Absent, or an endpoint that does not return it.
-                _ => Ok(Written::Refused(self.read(key).await?)),
+                _ => Ok(Written::Refused(self.read(key).await?.map(Box::new))),
             },
             _ => Err(self.call("UpdateItem").failed(error)),
         }

@@ -192,7 +192,7 @@ fn a_refused_release_becomes_a_hand_over_if_one_was_asked_for() {
     let asked = row(7, Some("next"), Some("me"));
     assert_eq!(
         of_release(&held, Some(asked.clone())),
-        RefusedRelease::HandOver(asked.clone())
+        RefusedRelease::HandOver(Box::new(asked.clone()))
     );
     assert_eq!(
         of_release(&held, Some(row(8, None, None))),
