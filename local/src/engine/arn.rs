@@ -192,10 +192,19 @@ mod tests {
             (at(Some("other"), Some(arn)), "InvalidArgumentException"),
             (at(Some("a b"), None), "ValidationException"),
             (at(None, Some("orders")), "ValidationException"),
-            (at(None, Some("arn:aws:kinesis:eu-west-1:1234:stream/orders")), "ValidationException"),
-            (at(None, Some("arn:aws:sns:eu-west-1:123456789012:stream/orders")), "ValidationException"),
             (
-                at(None, Some("arn:aws:kinesis:eu-west-1:123456789012:stream/orders/consumer/app:1")),
+                at(None, Some("arn:aws:kinesis:eu-west-1:1234:stream/orders")),
+                "ValidationException",
+            ),
+            (
+                at(None, Some("arn:aws:sns:eu-west-1:123456789012:stream/orders")),
+                "ValidationException",
+            ),
+            (
+                at(
+                    None,
+                    Some("arn:aws:kinesis:eu-west-1:123456789012:stream/orders/consumer/app:1"),
+                ),
                 "InvalidArgumentException",
             ),
             (
@@ -215,13 +224,25 @@ mod tests {
     #[test]
     fn a_consumers_arn_reads_back() {
         let text = owner().consumer_arn("orders", "app", 1_700_000_000);
-        let arn = owner().parse_arn("consumerARN", Some(&text), CONSUMER_PATTERN).unwrap();
+        let arn = owner()
+            .parse_arn("consumerARN", Some(&text), CONSUMER_PATTERN)
+            .unwrap();
         assert_eq!(arn.stream, "orders");
         let consumer = arn.consumer.unwrap();
         assert_eq!((consumer.name, consumer.created_s), ("app", 1_700_000_000));
-        for wrong in ["/consumer/app", "/consumer/app:", "/consumer/app:x", "/channel/app:1"] {
+        for wrong in [
+            "/consumer/app",
+            "/consumer/app:",
+            "/consumer/app:x",
+            "/channel/app:1",
+        ] {
             let text = format!("{}{wrong}", owner().stream_arn("orders"));
-            assert!(owner().parse_arn("consumerARN", Some(&text), CONSUMER_PATTERN).is_err(), "{wrong}");
+            assert!(
+                owner()
+                    .parse_arn("consumerARN", Some(&text), CONSUMER_PATTERN)
+                    .is_err(),
+                "{wrong}"
+            );
         }
     }
 }

@@ -53,7 +53,10 @@ mod tests {
         for _ in 0..7_000 {
             seen[dice.below(7)] += 1;
         }
-        assert!(seen.iter().all(|&count| (800..1_200).contains(&count)), "{seen:?}");
+        assert!(
+            seen.iter().all(|&count| (800..1_200).contains(&count)),
+            "{seen:?}"
+        );
         assert_eq!(dice.below(0), 0);
     }
 

@@ -195,7 +195,11 @@ mod tests {
         let next = {
             let mut digits = ours.clone().into_bytes();
             let last = digits.len() - 1;
-            digits[last] = if digits[last] == b'9' { b'0' } else { digits[last] + 1 };
+            digits[last] = if digits[last] == b'9' {
+                b'0'
+            } else {
+                digits[last] + 1
+            };
             String::from_utf8(digits).unwrap()
         };
         let long = "9".repeat(129);
