@@ -513,7 +513,7 @@ fn signed_ms(by: Duration) -> i64 {
 }
 
 /// What the DynamoDB half can do.
-pub(super) const DYNAMODB_OPERATIONS: [&str; 28] = [
+pub(crate) const DYNAMODB_OPERATIONS: [&str; 28] = [
     "BatchExecuteStatement",
     "BatchGetItem",
     "BatchWriteItem",

@@ -22,6 +22,6 @@ pub use self::script::{Faults, FaultsBuilder, Reshard};
 pub use self::table::{FaultId, FaultStatus};
 
 pub(crate) use self::call::{Call, Caller};
-pub(crate) use self::fault::Refusal;
+pub(crate) use self::fault::{DYNAMODB_OPERATIONS, Refusal};
 pub(crate) use self::script::ScriptedReshard;
 pub(crate) use self::table::{Ending, EntryFault, FaultTable, Verdict};
