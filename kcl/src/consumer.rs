@@ -190,7 +190,8 @@ impl ConsumerHandle {
     }
 
     /// Asks for a clean stop and waits for its end: no lease is taken any more, each processor ends its batch and gets
-    /// `shutdown_requested`, each lease is given up so that other workers have it at once.
+    /// `shutdown_requested`, each lease is given up so that other workers have it at once. A consumer that is neither run nor
+    /// dropped never ends.
     ///
     /// # Cancel safety
     /// The stop goes on when the call is dropped.

@@ -1,5 +1,7 @@
 //! The consumer against a Kinesis and a DynamoDB inside this process: real requests, real tables.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +14,7 @@ use kcl::{
 };
 use kinesis_aggregation::{AggregateBuilder, AggregateLimits};
 use kinesis_local::Local;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 /// What was processed, over all processors, in the order of processing.
@@ -77,21 +79,20 @@ impl RecordProcessor for Recorder {
 
 struct Running {
     handle: ConsumerHandle,
-    task: JoinHandle<Result<RunSummary, RunError>>,
+    task: JoinSet<Result<RunSummary, RunError>>,
 }
 
 impl Running {
-    async fn stop(self) -> RunSummary {
+    async fn stop(mut self) -> RunSummary {
         timeout(Duration::from_secs(10), self.handle.shutdown())
             .await
             .expect("a clean stop is bounded");
-        self.task.await.unwrap().unwrap()
+        self.task.join_next().await.unwrap().unwrap().unwrap()
     }
 
     /// As a crash: nothing is told to anybody.
-    async fn kill(self) {
-        self.task.abort();
-        assert!(self.task.await.unwrap_err().is_cancelled());
+    async fn kill(mut self) {
+        self.task.shutdown().await;
     }
 }
 
@@ -117,10 +118,10 @@ fn start_with(local: &Local, worker: &str, seen: &Seen, checkpoints: bool) -> Ru
             checkpoints,
         })
         .unwrap();
-    Running {
-        handle: consumer.handle(),
-        task: tokio::spawn(consumer.run()),
-    }
+    let handle = consumer.handle();
+    let mut task = JoinSet::new();
+    task.spawn(consumer.run());
+    Running { handle, task }
 }
 
 fn start(local: &Local, worker: &str, seen: &Seen) -> Running {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use kinesis_aggregation::ShardId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -88,7 +89,13 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
     }
 
     async fn take(&self, plan: &Plan, rows: &HashMap<LeaseKey, Lease>, shards: &mut Shards<S, F>) {
-        let free = plan.take.iter().filter(|key| !shards.is_cooling(key));
+        // Rows of several streams in one table name a stream before the shard, and are not for us.
+        let readable = |key: &&LeaseKey| ShardId::new(key.as_str()).is_ok();
+        let free = plan
+            .take
+            .iter()
+            .filter(readable)
+            .filter(|key| !shards.is_cooling(key));
         let wanted: Vec<Lease> = free.filter_map(|key| rows.get(key)).cloned().collect();
         let mut takes = FuturesUnordered::new();
         for row in wanted {

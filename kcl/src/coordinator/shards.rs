@@ -66,7 +66,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
         let shard_id = match ShardId::new(key.as_str()) {
             Ok(shard_id) => shard_id,
             Err(why) => {
-                // It will expire; the row is not one of ours.
+                // Such a row is not taken in the first place.
                 error!(lease_key = %key, error = %why, "lease does not name a shard");
                 self.cooling
                     .insert(key, Instant::now() + Duration::from_secs(3600));

@@ -1,5 +1,5 @@
 use kinesis_aggregation::ShardId;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::*;
@@ -15,7 +15,7 @@ struct Kept {
     store: MemoryLeaseStore,
     key: LeaseKey,
     handle: KeeperHandle,
-    task: JoinHandle<()>,
+    task: JoinSet<()>,
 }
 
 async fn kept() -> Kept {
@@ -26,11 +26,13 @@ async fn kept() -> Kept {
     let taken = store.take(&lease, &WorkerId::new("w1")).await.unwrap().unwrap();
     let held = HeldLease::new(taken, Pace::new(FAILOVER), now());
     let (keeper, handle) = Keeper::new(Arc::new(store.clone()), held);
+    let mut task = JoinSet::new();
+    task.spawn(keeper.run());
     Kept {
         store,
         key,
         handle,
-        task: tokio::spawn(keeper.run()),
+        task,
     }
 }
 
@@ -95,7 +97,7 @@ async fn what_may_not_be_checkpointed_is_refused_by_name() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hand_over_is_noticed_kept_alive_and_completed() {
-    let kept = kept().await;
+    let mut kept = kept().await;
     let thief = WorkerId::new("w2");
     assert!(
         kept.store
@@ -119,7 +121,7 @@ async fn a_hand_over_is_noticed_kept_alive_and_completed() {
     let row = kept.row().await;
     assert_eq!((row.owner, row.checkpoint_owner), (Some(thief), None));
     assert_eq!(row.checkpoint, Checkpoint::At(at(5)));
-    kept.task.await.unwrap();
+    kept.task.join_next().await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,7 +143,7 @@ async fn a_lease_asked_for_at_the_last_moment_goes_to_who_asked() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stolen_lease_is_noticed_and_cannot_be_checkpointed() {
-    let kept = kept().await;
+    let mut kept = kept().await;
     assert!(kept.handle.send(Command::Delivering(at(5))).await);
     let row = kept.row().await;
     kept.store
@@ -155,7 +157,7 @@ async fn a_stolen_lease_is_noticed_and_cannot_be_checkpointed() {
     assert_eq!(kept.standing(), Standing::Lost);
     assert_eq!(kept.row().await.checkpoint, Checkpoint::TrimHorizon);
     assert!(!kept.handle.is_held(now()));
-    kept.task.await.unwrap();
+    kept.task.join_next().await.unwrap().unwrap();
     assert!(matches!(
         checkpointer.checkpoint().await,
         Err(CheckpointError::LeaseLost { .. })
@@ -168,9 +170,9 @@ async fn a_keeper_without_handles_gives_its_lease_up() {
         store,
         key,
         handle,
-        task,
+        mut task,
     } = kept().await;
     drop(handle);
-    task.await.unwrap();
+    task.join_next().await.unwrap().unwrap();
     assert_eq!(store.get(&key).await.unwrap().unwrap().owner, None);
 }

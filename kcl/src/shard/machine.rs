@@ -128,7 +128,7 @@ impl Machine {
         }
     }
 
-    /// A machine for a lease that is finished, and the step to begin with.
+    /// The step to begin with.
     pub(crate) fn first(&self) -> Step {
         self.step()
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use kinesis_aggregation::ShardId;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -83,10 +83,12 @@ impl Fleet {
             stop: stop.clone(),
             state,
         };
+        let mut task = JoinSet::new();
+        task.spawn(worker.run());
         Running {
             stop,
             state: watcher,
-            task: tokio::spawn(worker.run()),
+            task,
         }
     }
 
@@ -100,7 +102,7 @@ impl Fleet {
 pub(super) struct Running {
     pub(super) stop: CancellationToken,
     state: watch::Receiver<ConsumerState>,
-    task: JoinHandle<Result<RunSummary, RunError>>,
+    task: JoinSet<Result<RunSummary, RunError>>,
 }
 
 impl Running {
@@ -113,14 +115,17 @@ impl Running {
         self.end().await.unwrap()
     }
 
-    pub(super) async fn end(self) -> Result<RunSummary, RunError> {
+    pub(super) async fn end(mut self) -> Result<RunSummary, RunError> {
         let limit = Duration::from_secs(100);
-        timeout(limit, self.task).await.expect("every run ends").unwrap()
+        let ended = timeout(limit, self.task.join_next()).await;
+        ended
+            .expect("every run ends")
+            .expect("there is one task")
+            .unwrap()
     }
 
-    pub(super) async fn kill(self) {
-        self.task.abort();
-        assert!(self.task.await.unwrap_err().is_cancelled());
+    pub(super) async fn kill(mut self) {
+        self.task.shutdown().await;
     }
 }
 

@@ -216,3 +216,16 @@ async fn a_limit_on_leases_is_kept() {
     assert_eq!(worker.held(), 3);
     worker.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_name_no_shard_are_left_alone() {
+    let fleet = Fleet::with_shards(1);
+    let key = crate::lease::LeaseKey::new("123456789012:other:1700000000:shardId-000000000000");
+    let foreign = crate::lease::Lease::new(key.clone(), crate::position::Checkpoint::TrimHorizon);
+    fleet.leases.create(&foreign).await.unwrap();
+    let worker = fleet.start("w1", checkpoints);
+    tokio::time::sleep(FAILOVER * 3).await;
+    assert_eq!(worker.held(), 1);
+    assert_eq!(fleet.leases.get(&key).await.unwrap(), Some(foreign));
+    worker.stop().await;
+}
