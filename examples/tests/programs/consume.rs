@@ -74,7 +74,7 @@ async fn each_record_is_a_line_and_a_restart_goes_on() {
     let stage = stage().await;
     put(&stage, 0, 500).await;
     let (output, summary) = (stage.path("out.jsonl"), stage.path("summary.json"));
-    let (output_arg, summary_arg) = (crate::stage::text(&output), stage::text(&summary));
+    let (output_arg, summary_arg) = (crate::stage::text(&output), crate::stage::text(&summary));
     let args = [
         "--output",
         &output_arg,

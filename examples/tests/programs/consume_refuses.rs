@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 async fn stage() -> Stage {
     let stage = Stage::new().await;
@@ -83,11 +84,18 @@ async fn aws_needs_credentials_even_if_half_is_here() {
     half.assert_gave_up("only one endpoint", &["credentials", "all endpoints are given"]);
 }
 
+/// Listens until dropped.
+struct FakeDynamoDb {
+    url: String,
+    _serving: JoinSet<()>,
+}
+
 /// Answers each request with `answer(action)`, where the action is the one after the dot of `X-Amz-Target`.
-async fn dynamodb_that_answers(answer: fn(&str) -> (u16, String)) -> String {
+async fn dynamodb_that_answers(answer: fn(&str) -> (u16, String)) -> FakeDynamoDb {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
-    tokio::task::spawn(async move {
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
         while let Ok((mut connection, _)) = listener.accept().await {
             let mut request = vec![0; 64 * 1024];
             let read = connection.read(&mut request).await.unwrap_or(0);
@@ -109,7 +117,10 @@ async fn dynamodb_that_answers(answer: fn(&str) -> (u16, String)) -> String {
             let _ = connection.write_all(reply.as_bytes()).await;
         }
     });
-    url
+    FakeDynamoDb {
+        url,
+        _serving: serving,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,15 +150,15 @@ async fn missing_rights_are_said() {
     })
     .await;
     let kinesis = stage.local.kinesis_url();
-    let mut commands = [&denied, &may_look, &stranger].map(|url| consume("s", kinesis, url));
-    let [denied, may_look, stranger] = &mut commands;
-    let (denied, may_look, stranger) = tokio::join!(run(denied), run(may_look), run(stranger));
-    denied.assert_gave_up(
+    let mut commands = [&denied, &may_look, &stranger].map(|fake| consume("s", kinesis, &fake.url));
+    let [no_right, to_look, unknown] = &mut commands;
+    let (no_right, to_look, unknown) = tokio::join!(run(no_right), run(to_look), run(unknown));
+    no_right.assert_gave_up(
         "no right at all",
         &["table app", "no permission", "allow dynamodb:DescribeTable"],
     );
-    may_look.assert_gave_up("no right to create", &["app", "permission", "not authorized"]);
-    stranger.assert_gave_up(
+    to_look.assert_gave_up("no right to create", &["app", "permission", "not authorized"]);
+    unknown.assert_gave_up(
         "unknown credentials",
         &["credentials", "not accepted", "security token"],
     );
