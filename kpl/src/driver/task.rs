@@ -168,7 +168,7 @@ impl StreamTask {
             Ok(Reply::Shards(listed)) => {
                 match &listed {
                     Ok(shards) => {
-                        tracing::debug!(stream = %self.stream, shards = shards.len(), "shards listed")
+                        tracing::debug!(stream = %self.stream, shards = shards.len(), "shards listed");
                     }
                     Err(error) => tracing::warn!(stream = %self.stream, %error, "listing shards failed"),
                 }

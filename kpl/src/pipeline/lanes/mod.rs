@@ -1,34 +1,34 @@
-//! All lanes of a stream: which record goes where, which lane may send next, and how lanes follow one another when the
-//! stream is resharded.
+//! All lanes of a stream: which record goes where, and which lane may send next.
 
-use std::collections::{BTreeMap, VecDeque};
+mod reshard;
+
+use std::collections::VecDeque;
 use std::time::Instant;
 
-use kinesis_aggregation::{HashKey, OUTER_PARTITION_KEY, ShardId};
+use kinesis_aggregation::{HashKey, OUTER_PARTITION_KEY};
 use rand::Rng;
 
-use super::action::ListedShard;
-use super::aggregator::{Aggregator, Packed};
-use super::batcher::Room;
-use super::buffered::Buffered;
-use super::deadline_queue::DeadlineQueue;
-use super::lane::Lane;
-use super::terms::{Packing, Terms};
+use crate::pipeline::aggregator::{Aggregator, Packed};
+use crate::pipeline::batcher::Room;
+use crate::pipeline::buffered::Buffered;
+use crate::pipeline::deadline_queue::DeadlineQueue;
+use crate::pipeline::lane::Lane;
+use crate::pipeline::terms::{Packing, Terms};
 
 /// Names a lane while it lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct LaneId(usize);
+pub(in crate::pipeline) struct LaneId(usize);
 
 /// What one lane gives to a request.
 #[derive(Debug)]
-pub(super) struct Share<T> {
-    pub(super) lane: LaneId,
-    pub(super) packed: Packed<T>,
+pub(in crate::pipeline) struct Share<T> {
+    pub(in crate::pipeline) lane: LaneId,
+    pub(in crate::pipeline) packed: Packed<T>,
 }
 
 /// What follows for a lane from one entry's outcome.
 #[derive(Debug)]
-pub(super) enum Settled<T> {
+pub(in crate::pipeline) enum Settled<T> {
     /// Nothing comes back.
     Done,
     /// Nothing comes back, and the shard works.
@@ -39,7 +39,7 @@ pub(super) enum Settled<T> {
 
 /// The lanes, the routes to them, and who is ready or waits for a time.
 #[derive(Debug)]
-pub(super) struct Lanes<T> {
+pub(in crate::pipeline) struct Lanes<T> {
     terms: Terms,
     slots: Vec<Option<Lane<T>>>,
     free: Vec<LaneId>,
@@ -54,7 +54,7 @@ pub(super) struct Lanes<T> {
 }
 
 impl<T> Lanes<T> {
-    pub(super) fn new(terms: Terms) -> Self {
+    pub(in crate::pipeline) fn new(terms: Terms) -> Self {
         Self {
             terms,
             slots: Vec::new(),
@@ -68,12 +68,12 @@ impl<T> Lanes<T> {
     }
 
     /// Whether records can be routed: there is a shard for each hash key.
-    pub(super) fn are_known(&self) -> bool {
+    pub(in crate::pipeline) fn are_known(&self) -> bool {
         !self.routes.is_empty()
     }
 
     /// Queues a new record for its shard.
-    pub(super) fn put(&mut self, record: Buffered<T>, now: Instant) {
+    pub(in crate::pipeline) fn put(&mut self, record: Buffered<T>, now: Instant) {
         let id = self.route(record.hash_key);
         let Self { terms, slots, .. } = self;
         let lane = slots[id.0].as_mut().expect("invariant: routes name living lanes");
@@ -86,7 +86,7 @@ impl<T> Lanes<T> {
     }
 
     /// Wants all records with numbers below `before` at once.
-    pub(super) fn flush(&mut self, before: u64, now: Instant) {
+    pub(in crate::pipeline) fn flush(&mut self, before: u64, now: Instant) {
         self.flushed = before;
         for index in 0..self.slots.len() {
             if self.slots[index]
@@ -99,12 +99,12 @@ impl<T> Lanes<T> {
     }
 
     /// When time next matters to a lane.
-    pub(super) fn next_wake(&self) -> Option<Instant> {
+    pub(in crate::pipeline) fn next_wake(&self) -> Option<Instant> {
         self.wakes.next()
     }
 
     /// Lets time pass: lanes become ready, records expire and are handed over.
-    pub(super) fn on_time(&mut self, now: Instant, mut expired: impl FnMut(Buffered<T>)) {
+    pub(in crate::pipeline) fn on_time(&mut self, now: Instant, mut expired: impl FnMut(Buffered<T>)) {
         while let Some(id) = self.wakes.due(now) {
             let ttl = self.terms.ttl;
             while let Some(record) = self.lane_mut(id).pop_expired(ttl, now) {
@@ -117,7 +117,7 @@ impl<T> Lanes<T> {
     /// Takes a request's worth from the lanes that are ready, and from those that soon would be; empty if none is.
     ///
     /// What has expired is handed over instead of being sent.
-    pub(super) fn take_request(
+    pub(in crate::pipeline) fn take_request(
         &mut self,
         now: Instant,
         mut expired: impl FnMut(Buffered<T>),
@@ -148,7 +148,13 @@ impl<T> Lanes<T> {
     }
 
     /// One entry of a lane has its outcome.
-    pub(super) fn settle(&mut self, id: LaneId, outcome: Settled<T>, now: Instant, rng: &mut impl Rng) {
+    pub(in crate::pipeline) fn settle(
+        &mut self,
+        id: LaneId,
+        outcome: Settled<T>,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) {
         let lane = self.lane_mut(id);
         lane.unsettled -= 1;
         match outcome {
@@ -167,53 +173,8 @@ impl<T> Lanes<T> {
         self.release_if_settled(id, now);
     }
 
-    /// Follows a new shard map: `shards` are the open ones, sorted, and cover all hash keys once.
-    ///
-    /// What waits in lanes that no longer exist moves on, in order, to the lanes that took over. Those send nothing
-    /// until all that is on its way from the old ones is settled.
-    pub(super) fn remap(&mut self, shards: &[ListedShard], now: Instant) {
-        let old = std::mem::take(&mut self.routes);
-        // Sorted: the same calls must give the same actions.
-        let mut gone: BTreeMap<ShardId, LaneId> = old
-            .into_iter()
-            .map(|(_, id)| (self.lane(id).shard.clone(), id))
-            .collect();
-        let mut created = Vec::new();
-        for shard in shards {
-            // A stream that was deleted and made anew has the same ids with other ranges.
-            let same = gone
-                .get(&shard.id)
-                .copied()
-                .filter(|id| self.lane(*id).range == shard.range);
-            let id = match same {
-                Some(id) => {
-                    gone.remove(&shard.id);
-                    id
-                }
-                None => {
-                    let id = self.insert(Lane::new(shard.id.clone(), shard.range, &self.terms, now));
-                    created.push(id);
-                    id
-                }
-            };
-            self.routes.push((shard.range.end(), id));
-        }
-        let mut moved = Vec::new();
-        for id in gone.into_values() {
-            moved.extend(self.retire(id, &created, now));
-        }
-        moved.sort_unstable_by_key(|record: &Buffered<T>| record.number);
-        for record in moved {
-            let id = self.route(record.hash_key);
-            self.lane_mut(id).push(record);
-        }
-        for id in created {
-            self.schedule(id, now);
-        }
-    }
-
     /// The shard a lane writes to.
-    pub(super) fn lane(&self, id: LaneId) -> &Lane<T> {
+    pub(in crate::pipeline) fn lane(&self, id: LaneId) -> &Lane<T> {
         self.slots[id.0]
             .as_ref()
             .expect("invariant: a lane lives while it is named")
@@ -228,76 +189,6 @@ impl<T> Lanes<T> {
     fn route(&self, hash_key: HashKey) -> LaneId {
         let place = self.routes.partition_point(|(end, _)| *end < hash_key);
         self.routes[place].1
-    }
-
-    fn insert(&mut self, lane: Lane<T>) -> LaneId {
-        let id = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            LaneId(self.slots.len() - 1)
-        });
-        self.slots[id.0] = Some(lane);
-        id
-    }
-
-    /// Takes a lane off the map, with its queue. It stays until what is on its way is settled.
-    fn retire(&mut self, id: LaneId, created: &[LaneId], now: Instant) -> VecDeque<Buffered<T>> {
-        let lane = self.lane_mut(id);
-        lane.is_retired = true;
-        lane.is_ready = false;
-        let mut moved = VecDeque::with_capacity(lane.queue.len());
-        while let Some(record) = lane.pop() {
-            moved.push_back(record);
-        }
-        let range = lane.range;
-        let mut wake = lane.wake.take();
-        self.wakes.reschedule(id, &mut wake, None);
-        if !self.lane(id).is_settled() {
-            for successor in created {
-                let next = self.lane_mut(*successor);
-                if next.range.start() <= range.end() && range.start() <= next.range.end() {
-                    next.predecessors += 1;
-                    self.lane_mut(id).successors.push(*successor);
-                }
-            }
-        }
-        self.release_if_settled(id, now);
-        moved
-    }
-
-    /// Records of a retired lane come back: into the lanes that took over, which wait for just that.
-    fn reroute(&mut self, records: Vec<Buffered<T>>, now: Instant) {
-        let mut by_lane: BTreeMap<LaneId, Vec<Buffered<T>>> = BTreeMap::new();
-        for record in records {
-            by_lane
-                .entry(self.route(record.hash_key))
-                .or_default()
-                .push(record);
-        }
-        for (id, records) in by_lane {
-            let lane = self.lane_mut(id);
-            debug_assert!(lane.predecessors > 0, "whoever took over waits");
-            lane.put_back(records);
-            self.schedule(id, now);
-        }
-    }
-
-    /// Ends a retired lane that has nothing on its way, and those after it for which it was the last.
-    fn release_if_settled(&mut self, id: LaneId, now: Instant) {
-        let mut candidates = VecDeque::from([id]);
-        while let Some(id) = candidates.pop_front() {
-            let lane = self.lane_mut(id);
-            if !(lane.is_retired && lane.is_settled()) {
-                self.schedule(id, now);
-                continue;
-            }
-            let successors = std::mem::take(&mut lane.successors);
-            self.slots[id.0] = None;
-            self.free.push(id);
-            for successor in successors {
-                self.lane_mut(successor).predecessors -= 1;
-                candidates.push_back(successor);
-            }
-        }
     }
 
     /// Brings a lane's place among the ready and the waiting up to date.
