@@ -1,7 +1,7 @@
 //! Leases in DynamoDB, in the rows of KCL 2.x and 3.x.
 //!
-//! [`attributes`] knows the row, [`update`] the conditional write, [`leases`] the operations and [`table`] how the
-//! table comes to be. This module knows the client and turns the SDK's errors into ours, once.
+//! `attributes` knows the row, `update` the conditional write, `leases` the operations, `table` how the table comes
+//! to be, and `errors` turns the SDK's errors into ours, once.
 //!
 //! Workers of this cut join as a KCL 2.x-compatible worker does: one table, no index, no foreign rows, so that
 //! any KCL may share it. Hand-overs by `checkpointOwner` are obeyed and asked for.
