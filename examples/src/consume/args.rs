@@ -17,7 +17,7 @@ use crate::endpoint::{EndpointArgs, EndpointUrl};
 /// loses none; the next one may write some again. Ctrl-C and SIGTERM stop cleanly and hand over the shards without a
 /// line written twice.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "consume", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "consume", version, verbatim_doc_comment, after_help = EXAMPLES)]
 pub struct ConsumeArgs {
     /// Stream to read
     #[arg(long)]

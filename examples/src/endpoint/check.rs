@@ -163,18 +163,19 @@ impl Call {
         let service = self.service;
         let (endpoint, action) = (self.endpoint.clone(), self.action.to_owned());
         let SdkError::ServiceError(answer) = error else {
-            let silent = !matches!(error, SdkError::ResponseError(_));
-            let source = Box::new(error);
-            return match silent {
-                true => EndpointError::NoAnswer {
+            return match error.raw_response().map(|answer| answer.status().as_u16()) {
+                Some(status) => {
+                    let source = format!("HTTP status {status} with an unreadable body").into();
+                    EndpointError::WrongService {
+                        service,
+                        endpoint,
+                        source,
+                    }
+                }
+                None => EndpointError::NoAnswer {
                     service,
                     endpoint,
-                    source,
-                },
-                false => EndpointError::WrongService {
-                    service,
-                    endpoint,
-                    source,
+                    source: Box::new(error),
                 },
             };
         };

@@ -110,12 +110,17 @@ impl EndpointError {
         let cause = self.source().map_or_else(String::new, causes);
         match self {
             Self::NoRegion => Failure::new("region", self, "pass --region or set AWS_REGION"),
-            Self::NoCredentials { .. } | Self::AccessTimeout { .. } => Failure::new(
+            // The chain tells at length which provider was not asked for which reason.
+            Self::NoCredentials {
+                source: CredentialsError::CredentialsNotLoaded(_),
+            } => Failure::new(
                 "credentials",
-                causes(self),
-                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE; an endpoint on this machine needs \
-                 none if all endpoints are given",
+                "none in environment, AWS profile, web identity, ECS or EC2",
+                GET_CREDENTIALS,
             ),
+            Self::NoCredentials { .. } | Self::AccessTimeout { .. } => {
+                Failure::new("credentials", causes(self), GET_CREDENTIALS)
+            }
             Self::NoAnswer {
                 service, endpoint, ..
             } => Failure::new(
@@ -160,3 +165,6 @@ impl EndpointError {
         }
     }
 }
+
+const GET_CREDENTIALS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; \
+    endpoints on this machine need none if all of them are given";

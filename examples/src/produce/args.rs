@@ -18,7 +18,7 @@ use crate::lines::{Keying, Text};
 ///
 /// Against an endpoint on this machine no AWS credentials are needed.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "produce", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "produce", version, verbatim_doc_comment, after_help = EXAMPLES)]
 #[command(group(ArgGroup::new("keying").required(true).args(["key_column", "random_keys"])))]
 pub struct ProduceArgs {
     /// Stream to put into

@@ -14,7 +14,7 @@ use clap::Parser;
 /// Needs no AWS account, no network and no installation: Kinesis and DynamoDB run inside the program. The exit code
 /// is 0 only if nothing was lost and every order held.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "quickstart", version, max_term_width = 100)]
+#[command(name = "quickstart", version, verbatim_doc_comment)]
 pub struct QuickstartArgs {
     /// How many sales the tills ring up
     #[arg(long, value_name = "N", default_value = "100000")]
