@@ -16,6 +16,7 @@ mod verdict;
 mod worker;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,20 +86,23 @@ async fn play(args: &QuickstartArgs) -> Result<(), QuickstartError> {
     let tills = Tills::new(producer, StreamName::new(STREAM)?);
     let progress = Progress::new("sales", Unit::Events(total));
     let start = Instant::now();
-    let seen = |acknowledged| {
-        progress.set(acknowledged);
-        let (stock, fraud) = (grouped(stock.delivered()), grouped(fraud.delivered()));
-        progress.note(format!("put; stock has {stock}, fraud {fraud}"));
-    };
     let Crew {
         victim,
         heir,
         fraud: fraud_worker,
     } = crew;
-    let ring_up = async { Ok((tills.ring_up(goods, seen).await?, start.elapsed())) };
-    let half_way = kill_half_way(victim, &stock, total, &progress);
-    let ((put, put_time), take_over) = tokio::try_join!(ring_up, half_way)?;
-    wait_for_all(&put, &[&stock, &fraud]).await;
+    let business = async {
+        let seen = |acknowledged| progress.set(acknowledged);
+        let ring_up = async { Ok((tills.ring_up(goods, seen).await?, start.elapsed())) };
+        let half_way = kill_half_way(victim, &stock, total, &progress);
+        let ((put, put_time), take_over) = tokio::try_join!(ring_up, half_way)?;
+        wait_for_all(&put, &[&stock, &fraud]).await;
+        Ok::<_, QuickstartError>((put, put_time, take_over))
+    };
+    let (put, put_time, take_over) = tokio::select! {
+        done = business => done?,
+        never = narrate(&progress, &stock, &fraud) => match never {},
+    };
     drop(progress);
     heir.stop().await?;
     fraud_worker.stop().await?;
@@ -107,6 +111,15 @@ async fn play(args: &QuickstartArgs) -> Result<(), QuickstartError> {
     let outcomes = [&stock, &fraud].map(|application| Outcome::of(application, &put, start));
     take_over.tell(&stock)?;
     say_result(&outcomes, put.len(), put_time)
+}
+
+/// Keeps saying how far the applications are.
+async fn narrate(progress: &Progress, stock: &Application, fraud: &Application) -> Infallible {
+    loop {
+        let (stock, fraud) = (grouped(stock.delivered()), grouped(fraud.delivered()));
+        progress.note(format!("put; stock has {stock}, fraud {fraud}"));
+        sleep(NARRATE).await;
+    }
 }
 
 /// The workers.
@@ -281,6 +294,9 @@ const FRAUD: &str = "fraud-1";
 
 /// The endpoint and the tills; each worker has a thread of its own.
 const THREADS: usize = 2;
+
+/// Between two words on a terminal.
+const NARRATE: Duration = Duration::from_millis(100);
 
 /// Between two looks at the books.
 const LOOK: Duration = Duration::from_millis(20);
