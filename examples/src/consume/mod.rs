@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::args::{ConsumeArgs, Start};
 pub use self::error::ConsumeError;
 pub use self::journal::{Journal, Summary};
-pub use self::output::Output;
+pub use self::output::{Output, Piece};
 pub use self::processor::LineWriter;
 use crate::endpoint::{Access, require_stream, require_table_access};
 use crate::program;
@@ -49,7 +49,7 @@ async fn consume(args: &ConsumeArgs) -> Result<(), ConsumeError> {
     let stop = program::stop_on_signal().map_err(ConsumeError::Signals)?;
     let journal = Arc::new(Journal::new(args.expect.map(u64::from)));
     let ran = tokio::select! {
-        ready = prepare(args, &config) => match ready {
+        ready = prepare(args, &config, &journal) => match ready {
             Ok((access, output)) => read(args, config, &access, output, &journal, &stop).await,
             Err(error) => Err(error),
         },
@@ -63,13 +63,19 @@ async fn consume(args: &ConsumeArgs) -> Result<(), ConsumeError> {
 }
 
 /// Everything that can be found wrong before the first record.
-async fn prepare(args: &ConsumeArgs, config: &ConsumerConfig) -> Result<(Access, Output), ConsumeError> {
+async fn prepare(
+    args: &ConsumeArgs,
+    config: &ConsumerConfig,
+    journal: &Arc<Journal>,
+) -> Result<(Access, Output), ConsumeError> {
     let output = match args.writes_stdout() {
-        true => Output::stdout(),
-        false => Output::append(&args.output).map_err(|source| ConsumeError::Output {
-            output: args.output.display().to_string(),
-            source,
-        })?,
+        true => Output::stdout(Arc::clone(journal)),
+        false => {
+            Output::append(&args.output, Arc::clone(journal)).map_err(|source| ConsumeError::Output {
+                output: args.output.display().to_string(),
+                source,
+            })?
+        }
     };
     let access = Access::to_both(&args.endpoint, args.dynamodb_endpoint_url.as_ref()).await?;
     access.tell();

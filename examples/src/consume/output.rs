@@ -5,10 +5,24 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Appends whole lines. Cheap to clone; clones share the file.
+use super::journal::Journal;
+
+/// Appends whole lines, and enters in the journal what is written. Cheap to clone; clones share the file.
 #[derive(Debug, Clone)]
 pub struct Output {
     sink: Arc<Mutex<Sink>>,
+    journal: Arc<Journal>,
+}
+
+/// Lines to write, and what they come to.
+#[derive(Debug, Default)]
+pub struct Piece {
+    /// The lines, each with its line end.
+    pub lines: Vec<u8>,
+    /// How many there are.
+    pub records: u64,
+    /// Bytes of data in them.
+    pub bytes: u64,
 }
 
 #[derive(Debug)]
@@ -20,8 +34,8 @@ enum Sink {
 impl Output {
     /// Lines to stdout.
     #[must_use]
-    pub fn stdout() -> Self {
-        Self::to(Sink::Stdout)
+    pub fn stdout(journal: Arc<Journal>) -> Self {
+        Self::to(Sink::Stdout, journal)
     }
 
     /// Lines appended to a file, which is made if it does not exist.
@@ -31,40 +45,48 @@ impl Output {
     ///
     /// # Errors
     /// When the file cannot be opened, read or cut.
-    pub fn append(path: &Path) -> io::Result<Self> {
+    pub fn append(path: &Path, journal: Arc<Journal>) -> io::Result<Self> {
         let mut file = OpenOptions::new()
             .read(true)
             .append(true)
             .create(true)
             .open(path)?;
         mend(&mut file)?;
-        Ok(Self::to(Sink::File(file)))
+        Ok(Self::to(Sink::File(file), journal))
     }
 
-    fn to(sink: Sink) -> Self {
-        Self {
-            sink: Arc::new(Mutex::new(sink)),
-        }
+    fn to(sink: Sink, journal: Arc<Journal>) -> Self {
+        let sink = Arc::new(Mutex::new(sink));
+        Self { sink, journal }
     }
 
-    /// Writes `lines` in one piece, through to the system, and hands the empty buffer back.
+    /// Writes a piece at once, through to the system, and hands its memory back, empty.
     ///
     /// # Errors
-    /// When the system does not take them all. How much it took is unknown.
+    /// When the system does not take it all. How much it took is unknown.
     ///
     /// # Cancel safety
-    /// A dropped call may have written all or nothing, and no other call's lines come in between.
-    pub async fn write(&self, mut lines: Vec<u8>) -> io::Result<Vec<u8>> {
-        let sink = Arc::clone(&self.sink);
+    /// A dropped call writes and counts all the same, and no other call's lines come in between.
+    pub async fn write(&self, mut piece: Piece) -> io::Result<Piece> {
+        let (sink, journal) = (Arc::clone(&self.sink), Arc::clone(&self.journal));
         let writing = tokio::task::spawn_blocking(move || {
             // A thread that died while it held the lock left at worst half a line behind.
             sink.lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .write(&lines)?;
-            lines.clear();
-            Ok(lines)
+                .write(&piece.lines)?;
+            journal.written(piece.records, piece.bytes);
+            piece.clear();
+            Ok(piece)
         });
         writing.await.map_err(io::Error::other)?
+    }
+}
+
+impl Piece {
+    /// Forgets everything and keeps the memory.
+    pub fn clear(&mut self) {
+        self.lines.clear();
+        (self.records, self.bytes) = (0, 0);
     }
 }
 
@@ -127,6 +149,14 @@ mod tests {
         std::env::temp_dir().join(format!("consume-output-{}-{name}", std::process::id()))
     }
 
+    fn new_line() -> Piece {
+        Piece {
+            lines: b"new\n".to_vec(),
+            records: 1,
+            bytes: 3,
+        }
+    }
+
     #[tokio::test]
     async fn a_file_is_appended_to_and_its_half_line_mended() {
         let long = format!("{{\"shard_id\":\"{}", "x".repeat(200_000));
@@ -143,9 +173,14 @@ mod tests {
         for (index, (before, kept)) in cases.into_iter().enumerate() {
             let path = path(&index.to_string());
             std::fs::write(&path, before).expect("a writable temporary directory");
-            let output = Output::append(&path).expect("an output");
-            let buffer = output.write(b"new\n".to_vec()).await.expect("written");
-            assert!(buffer.is_empty(), "handed back for the next lines");
+            let journal = Arc::new(Journal::new(None));
+            let output = Output::append(&path, Arc::clone(&journal)).expect("an output");
+            let piece = output.write(new_line()).await.expect("written");
+            assert!(
+                piece.lines.is_empty() && piece.records == 0,
+                "handed back for the next lines"
+            );
+            assert_eq!(journal.records(), 1);
             let now = std::fs::read_to_string(&path).expect("readable");
             std::fs::remove_file(&path).expect("ours");
             assert_eq!(now, format!("{kept}new\n"), "case {index}");
@@ -154,8 +189,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_written_is_an_error() {
-        assert!(Output::append(Path::new("/")).is_err(), "a directory");
-        let output = Output::to(Sink::File(File::open("Cargo.toml").expect("read only")));
-        assert!(output.write(b"x\n".to_vec()).await.is_err());
+        let journal = Arc::new(Journal::new(None));
+        assert!(
+            Output::append(Path::new("/"), Arc::clone(&journal)).is_err(),
+            "a directory"
+        );
+        let read_only = Sink::File(File::open("Cargo.toml").expect("a file"));
+        let output = Output::to(read_only, Arc::clone(&journal));
+        assert!(output.write(new_line()).await.is_err());
+        assert_eq!(journal.records(), 0, "only what is written counts");
     }
 }

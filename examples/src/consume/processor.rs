@@ -9,7 +9,7 @@ use kcl::{
 use super::error::ConsumeError;
 use super::journal::Journal;
 use super::line;
-use super::output::Output;
+use super::output::{Output, Piece};
 
 /// Writes the records of one shard.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct LineWriter {
     output: Output,
     output_name: Arc<str>,
     journal: Arc<Journal>,
-    buffer: Vec<u8>,
+    piece: Piece,
 }
 
 impl LineWriter {
@@ -30,14 +30,14 @@ impl LineWriter {
             output,
             output_name,
             journal,
-            buffer: Vec::new(),
+            piece: Piece::default(),
         }
     }
 
     async fn write(&mut self) -> Result<(), BoxError> {
-        match self.output.write(std::mem::take(&mut self.buffer)).await {
-            Ok(buffer) => {
-                self.buffer = buffer;
+        match self.output.write(std::mem::take(&mut self.piece)).await {
+            Ok(piece) => {
+                self.piece = piece;
                 Ok(())
             }
             Err(source) => {
@@ -80,17 +80,16 @@ impl RecordProcessor for LineWriter {
             return Err("the worker is about to end".into());
         }
         // What a cut-off call left behind comes again with this batch.
-        self.buffer.clear();
-        let mut bytes = 0;
+        self.piece.clear();
         for record in batch.records() {
-            line::append(&mut self.buffer, &self.shard_id, record);
-            bytes += record.data().len() as u64;
-            if self.buffer.len() >= PIECE {
+            line::append(&mut self.piece.lines, &self.shard_id, record);
+            self.piece.records += 1;
+            self.piece.bytes += record.data().len() as u64;
+            if self.piece.lines.len() >= PIECE {
                 self.write().await?;
             }
         }
         self.write().await?;
-        self.journal.written(batch.len() as u64, bytes);
         self.checkpoint(checkpointer).await;
         Ok(())
     }
