@@ -258,8 +258,8 @@ pub(crate) fn even_ranges(count: u32) -> impl Iterator<Item = HashKeyRange> {
 /// The first hash keys of the even ranges.
 pub(crate) fn even_starts(count: u32) -> Vec<HashKey> {
     let count = u128::from(count.max(1));
-    // 2^128 / count, without having 2^128.
-    let width = u128::MAX / count + u128::from(u128::MAX % count == count - 1);
+    // 2^128 / count, without having 2^128; for one shard it wraps to 0, which no start is multiplied with.
+    let width = (u128::MAX / count).wrapping_add(u128::from(u128::MAX % count == count - 1));
     (0..count)
         .map(|index| HashKey::new(width.wrapping_mul(index)))
         .collect()
