@@ -30,9 +30,9 @@ impl<'b> Scanner<'b> {
             let head = self.head()?;
             return match (head.major, head.argument) {
                 (UNSIGNED, Some(number)) => Ok(Token::Integer(i64::try_from(number).unwrap_or(i64::MAX))),
-                (NEGATIVE, Some(number)) => {
-                    Ok(Token::Integer(i64::try_from(number).map_or(i64::MIN, |number| -1 - number)))
-                }
+                (NEGATIVE, Some(number)) => Ok(Token::Integer(
+                    i64::try_from(number).map_or(i64::MIN, |number| -1 - number),
+                )),
                 (BYTES, length) => self.string(BYTES, length).map(Token::Bytes),
                 (TEXT, length) => self
                     .string(TEXT, length)
@@ -87,7 +87,11 @@ impl<'b> Scanner<'b> {
             0..=23 => Some(u64::from(information)),
             24..=27 => {
                 let bytes = self.take(1 << (information - 24))?;
-                Some(bytes.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte)))
+                Some(
+                    bytes
+                        .iter()
+                        .fold(0, |number, byte| (number << 8) | u64::from(*byte)),
+                )
             }
             31 => None,
             _ => return Err(Malformed::Syntax),
@@ -140,7 +144,10 @@ fn container(length: Option<u64>) -> Container {
     length.map_or(Container::Open(true), Container::Counted)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the head has exactly as many bytes as the float")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the head has exactly as many bytes as the float"
+)]
 fn simple<'b>(information: u8, argument: u64) -> Result<Token<'b>, Malformed> {
     match (information, argument) {
         (20, _) => Ok(Token::Boolean(false)),

@@ -3,7 +3,8 @@
 use super::reader::{Malformed, Members, Reader};
 use super::writer::Writer;
 use crate::engine::api::{
-    ConsumerAddress, ConsumerDescription, ListConsumersRequest, ListConsumersResponse, RegisterConsumerRequest,
+    ConsumerAddress, ConsumerDescription, ListConsumersRequest, ListConsumersResponse,
+    RegisterConsumerRequest,
 };
 
 impl Members for RegisterConsumerRequest {
@@ -55,7 +56,9 @@ pub(super) fn description(reply: &ConsumerDescription, writer: &mut Writer) {
 }
 
 pub(super) fn list(reply: &ListConsumersResponse, writer: &mut Writer) {
-    writer.structures("Consumers", &reply.consumers, |writer, reply| consumer(reply, writer));
+    writer.structures("Consumers", &reply.consumers, |writer, reply| {
+        consumer(reply, writer)
+    });
     writer.optional_text("NextToken", reply.next_token.as_deref());
 }
 

@@ -22,7 +22,13 @@ pub(crate) fn initial_response(format: Format) -> Bytes {
 pub(crate) fn event(event: &SubscriptionEvent, format: Format) -> Bytes {
     let mut writer = Writer::with_capacity(format, get::expected_bytes(&event.records, format));
     get::subscription_event(event, &mut writer);
-    frame(format, "event", ":event-type", "SubscribeToShardEvent", writer.finish())
+    frame(
+        format,
+        "event",
+        ":event-type",
+        "SubscribeToShardEvent",
+        writer.finish(),
+    )
 }
 
 /// The frame that ends a subscription which failed.
@@ -34,7 +40,13 @@ pub(crate) fn exception(error: &ServiceError, format: Format) -> Bytes {
         INTERNAL_FAILURE => "InternalFailureException",
         code => code,
     };
-    frame(format, "exception", ":exception-type", code, writer.finish_structure())
+    frame(
+        format,
+        "exception",
+        ":exception-type",
+        code,
+        writer.finish_structure(),
+    )
 }
 
 fn frame(format: Format, message: &'static str, kind: &'static str, name: &str, payload: Bytes) -> Bytes {

@@ -49,7 +49,9 @@ pub(crate) fn facts(request: &Request) -> Facts<'_> {
             Facts::of_consumer(request)
         }
         Request::ListStreamConsumers(request) => of(&request.stream),
-        Request::StartStreamEncryption(request) | Request::StopStreamEncryption(request) => of(&request.stream),
+        Request::StartStreamEncryption(request) | Request::StopStreamEncryption(request) => {
+            of(&request.stream)
+        }
         Request::EnableEnhancedMonitoring(request) | Request::DisableEnhancedMonitoring(request) => {
             of(&request.stream)
         }

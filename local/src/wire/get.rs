@@ -6,8 +6,8 @@ use super::reader::{Malformed, Members, Reader};
 use super::shards::hash_key_range;
 use super::writer::Writer;
 use crate::engine::api::{
-    ChildShard, GetRecordsRequest, GetRecordsResponse, GetShardIteratorRequest, GetShardIteratorResponse, Record,
-    StartingPosition, SubscribeToShardRequest, SubscriptionEvent,
+    ChildShard, GetRecordsRequest, GetRecordsResponse, GetShardIteratorRequest, GetShardIteratorResponse,
+    Record, StartingPosition, SubscribeToShardRequest, SubscriptionEvent,
 };
 
 impl Members for GetShardIteratorRequest {

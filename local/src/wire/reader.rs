@@ -369,7 +369,10 @@ fn misplaced(message: impl Into<String>) -> Malformed {
     Malformed::Type(message.into())
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "cutting off and saturating is what is meant")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "cutting off and saturating is what is meant"
+)]
 fn truncated(number: f64) -> i64 {
     number as i64
 }

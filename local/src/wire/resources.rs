@@ -138,7 +138,10 @@ pub(super) fn limits(reply: &DescribeLimitsResponse, writer: &mut Writer) {
     writer.number("ShardLimit", reply.shard_limit.into());
     writer.count("OpenShardCount", reply.open_shard_count);
     writer.count("OnDemandStreamCount", reply.on_demand_stream_count);
-    writer.number("OnDemandStreamCountLimit", reply.on_demand_stream_count_limit.into());
+    writer.number(
+        "OnDemandStreamCountLimit",
+        reply.on_demand_stream_count_limit.into(),
+    );
 }
 
 pub(super) fn settings(reply: &AccountSettings, writer: &mut Writer) {

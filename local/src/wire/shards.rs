@@ -5,8 +5,8 @@ use kinesis_aggregation::HashKeyRange;
 use super::reader::{Malformed, Members, Reader};
 use super::writer::Writer;
 use crate::engine::api::{
-    ListShardsRequest, ListShardsResponse, MergeShardsRequest, ShardDescription, ShardFilter, SplitShardRequest,
-    UpdateShardCountRequest, UpdateShardCountResponse,
+    ListShardsRequest, ListShardsResponse, MergeShardsRequest, ShardDescription, ShardFilter,
+    SplitShardRequest, UpdateShardCountRequest, UpdateShardCountResponse,
 };
 
 impl Members for ListShardsRequest {

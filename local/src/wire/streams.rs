@@ -6,8 +6,8 @@ use super::writer::Writer;
 use crate::engine::api::{
     CreateStreamRequest, DeleteStreamRequest, DescribeStreamRequest, EncryptionRequest, ListStreamsRequest,
     ListStreamsResponse, RetentionPeriodRequest, StreamDescription, StreamDescriptionSummary, StreamMode,
-    StreamRequest, UpdateMaxRecordSizeRequest, UpdateRecordDistributionStrategyRequest, UpdateStreamModeRequest,
-    UpdateWarmThroughputRequest, UpdateWarmThroughputResponse, WarmThroughput,
+    StreamRequest, UpdateMaxRecordSizeRequest, UpdateRecordDistributionStrategyRequest,
+    UpdateStreamModeRequest, UpdateWarmThroughputRequest, UpdateWarmThroughputResponse, WarmThroughput,
 };
 
 impl Members for CreateStreamRequest {
@@ -206,7 +206,10 @@ pub(super) fn summary(reply: &StreamDescriptionSummary, writer: &mut Writer) {
 }
 
 pub(super) fn list(reply: &ListStreamsResponse, writer: &mut Writer) {
-    writer.texts("StreamNames", reply.streams.iter().map(|stream| &stream.stream_name));
+    writer.texts(
+        "StreamNames",
+        reply.streams.iter().map(|stream| &stream.stream_name),
+    );
     writer.flag("HasMoreStreams", reply.has_more_streams);
     writer.optional_text("NextToken", reply.next_token.as_deref());
     writer.structures("StreamSummaries", &reply.streams, |writer, stream| {
@@ -232,7 +235,9 @@ fn warm(throughput: &WarmThroughput, writer: &mut Writer) {
 }
 
 fn mode_details(mode: StreamMode, writer: &mut Writer) {
-    writer.structure("StreamModeDetails", |writer| writer.text("StreamMode", mode.as_str()));
+    writer.structure("StreamModeDetails", |writer| {
+        writer.text("StreamMode", mode.as_str())
+    });
 }
 
 /// One entry, whatever is monitored.

@@ -99,7 +99,8 @@ impl Writer {
                 let fraction = millis % 1000;
                 if fraction > 0 {
                     let digit = |place: u64| b'0' + u8::try_from(fraction / place % 10).unwrap_or(0);
-                    self.out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
+                    self.out
+                        .extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
                 }
             }
             Format::Cbor => {
