@@ -109,3 +109,57 @@ fn stream_in_arn(arn: &str) -> Option<&str> {
     let (_, resource) = arn.split_once(":stream/")?;
     resource.split(['/', ':']).next().filter(|name| !name.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::request_of;
+    use super::*;
+    use crate::engine::Operation;
+
+    #[test]
+    fn requests_name_their_stream_and_shard() {
+        let shard = Some("shardId-000000000001");
+        for operation in Operation::ALL {
+            let request = request_of(operation);
+            let facts = facts(&request);
+            let (stream, shard, iterator) = match operation {
+                Operation::GetShardIterator
+                | Operation::SubscribeToShard
+                | Operation::SplitShard
+                | Operation::MergeShards => (Some("orders"), shard, None),
+                Operation::GetRecords => (Some("orders"), None, Some("0123abcd")),
+                Operation::ListStreams
+                | Operation::DescribeLimits
+                | Operation::DescribeAccountSettings
+                | Operation::UpdateAccountSettings => (None, None, None),
+                _ => (Some("orders"), None, None),
+            };
+            let expected = Facts {
+                stream,
+                shard,
+                iterator,
+            };
+            assert_eq!(facts, expected, "{operation:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_found_in_its_own_arns_only() {
+        for (arn, stream) in [
+            (
+                "arn:aws:kinesis:us-east-1:000000000000:stream/a.b-c_1",
+                Some("a.b-c_1"),
+            ),
+            (
+                "arn:aws-cn:kinesis:cn-north-1:1:stream/a/consumer/c:1700000000",
+                Some("a"),
+            ),
+            ("arn:aws:kinesis:us-east-1:1:stream/a:channel/x", Some("a")),
+            ("arn:aws:kinesis:us-east-1:1:stream/", None),
+            ("arn:aws:dynamodb:us-east-1:1:table/a", None),
+            ("", None),
+        ] {
+            assert_eq!(stream_in_arn(arn), stream, "{arn}");
+        }
+    }
+}

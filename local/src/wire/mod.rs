@@ -20,6 +20,8 @@ mod consumers;
 mod error;
 pub(crate) mod event_stream;
 mod facts;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod get;
 mod json;
 mod monitoring;

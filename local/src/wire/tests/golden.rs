@@ -674,7 +674,7 @@ pub(super) fn filled(text: &str) -> String {
 }
 
 /// The golden request of an operation.
-pub(super) fn request_of(operation: Operation) -> Request {
+pub(in crate::wire) fn request_of(operation: Operation) -> Request {
     let all = requests().into_iter().map(|(_, request)| request);
     all.into_iter()
         .find(|request| request.operation() == operation)

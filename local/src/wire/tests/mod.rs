@@ -8,6 +8,8 @@ use bytes::Bytes;
 
 use super::*;
 
+pub(super) use self::golden::request_of;
+
 fn target(operation: Operation) -> String {
     format!("Kinesis_20131202.{}", operation.as_str())
 }
