@@ -44,6 +44,12 @@ impl Consumer {
         }
     }
 
+    /// A shard that has expired is not subscribed to again.
+    pub(crate) fn forget_shard(&mut self, shard: u32) {
+        self.subscribed.remove(&shard);
+        self.asked.remove(&shard);
+    }
+
     pub(crate) fn is_gone(&self, now_ms: u64) -> bool {
         self.gone_ms.is_some_and(|at| at <= now_ms)
     }

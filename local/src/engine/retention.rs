@@ -127,6 +127,9 @@ pub(super) fn forget_expired_shards(stream: &mut Stream, ledger: &mut Ledger, no
             ledger.remove(freed);
         }
         ledger.moved(&stream.name, shard.number(), before, None);
+        for consumer in stream.consumers.values_mut() {
+            consumer.forget_shard(shard.number());
+        }
     }
 }
 

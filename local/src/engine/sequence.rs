@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_number_has_the_services_shape() {
         // The layout, digit by digit: 2 | 057c40390 | 0 | 0 (16 digits) | 00 | 057c40390 | 00000000 | 2
-        let number = SequenceNumber::new(epoch(0, 0x5_7c40_390), 0, 0x5_7c40_390);
+        let number = SequenceNumber::new(epoch(0, 0x57c4_0390), 0, 0x57c4_0390);
         let text = number.to_string();
         assert_eq!(text.len(), 56, "{text}");
         assert!(text.starts_with("49"), "{text}");
@@ -193,7 +193,7 @@ mod tests {
         use ForeignSequenceNumber::{NotANumber, NotOurs};
         let ours = SequenceNumber::new(epoch(3, 1_700_000_000), 9, 1_700_000_001).to_string();
         let next = {
-            let mut digits = ours.clone().into_bytes();
+            let mut digits = ours.into_bytes();
             let last = digits.len() - 1;
             digits[last] = if digits[last] == b'9' {
                 b'0'

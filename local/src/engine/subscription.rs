@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::api::{ConsumerStatus, StartingPosition, SubscribeToShardRequest, SubscriptionEvent};
 use super::arn::{CONSUMER_PATTERN, Owner};
 use super::constraint::Constraints;
-use super::consumers;
+use super::consumers::{self, Consumer};
 use super::error::ServiceError;
 use super::fault::{Effect, Occasion, Stage};
 use super::iterator::{Asked, Finder, PositionNames, readable_shard};
@@ -117,34 +117,15 @@ impl Engine {
         let consumer = stream
             .consumer_mut(named, now_ms)
             .ok_or_else(|| consumers::not_found(named.name, arn.stream))?;
-        if consumer.status(now_ms) != ConsumerStatus::Active {
-            return Err(ServiceError::in_use(format!(
-                "Consumer {} under stream {} not ACTIVE, instead in state {}",
-                named.name,
-                arn.stream,
-                consumer.status(now_ms).as_str()
-            )));
-        }
-        let asked_ms = consumer.asked.get(&number).copied();
-        let too_soon = asked_ms.is_some_and(|at| now_ms < at.saturating_add(CALL_MS));
-        if self.settings.limits.control && too_soon {
-            return Err(ServiceError::limit_exceeded(format!(
-                "Rate exceeded for consumer {} and shard {shard_id} in operation SubscribeToShard.",
-                named.name
-            )));
-        }
-        consumer.asked.insert(number, now_ms);
+        let turn = Turn {
+            consumer_arn: request.consumer_arn.as_deref().unwrap_or_default(),
+            shard_id,
+            shard: number,
+            rate_ms: if self.settings.limits.control { CALL_MS } else { 0 },
+            now_ms,
+        };
         let fan_out = self.settings.fan_out;
-        let before = consumer.subscribed.get(&number).copied();
-        if before.is_some_and(|(at, _)| now_ms < at.saturating_add(fan_out.resubscribe_ms)) {
-            return Err(ServiceError::in_use(format!(
-                "Another active subscription exists for this consumer: {}:{}:{}:{shard_id}:{}",
-                self.owner.account(),
-                arn.stream,
-                shard_id,
-                named.name
-            )));
-        }
+        let previous = turn.take(consumer, fan_out.resubscribe_ms)?;
         let consumer_created_ms = consumer.created_ms;
         let shard = stream.shard(number).ok_or_else(ServiceError::internal_failure)?;
         let finder = Finder {
@@ -181,7 +162,7 @@ impl Engine {
             shard.subscriptions.push(id);
         }
         self.sessions.live.insert(id, session);
-        if let Some((_, previous)) = before {
+        if let Some(previous) = previous {
             self.take_over(previous);
         }
         Ok(id)
@@ -327,6 +308,53 @@ impl Session {
             millis_behind_latest: shard.millis_behind(self.next, now_ms),
             child_shards: ends.then(|| stream.children_of(shard)),
         })
+    }
+}
+
+/// One consumer's call for one shard.
+struct Turn<'a> {
+    consumer_arn: &'a str,
+    shard_id: &'a str,
+    shard: u32,
+    /// The least time between two calls.
+    rate_ms: u64,
+    now_ms: u64,
+}
+
+impl Turn<'_> {
+    /// Whether it is this call's turn, and which subscription it would take over.
+    fn take(
+        &self,
+        consumer: &mut Consumer,
+        resubscribe_ms: u64,
+    ) -> Result<Option<SubscriptionId>, ServiceError> {
+        let Self {
+            consumer_arn,
+            shard_id,
+            now_ms,
+            ..
+        } = *self;
+        let status = consumer.status(now_ms);
+        if status != ConsumerStatus::Active {
+            return Err(ServiceError::in_use(format!(
+                "Consumer {consumer_arn} not ACTIVE, instead in state {}",
+                status.as_str()
+            )));
+        }
+        let asked_ms = consumer.asked.get(&self.shard);
+        if asked_ms.is_some_and(|at| now_ms < at.saturating_add(self.rate_ms)) {
+            return Err(ServiceError::limit_exceeded(format!(
+                "Rate exceeded for consumer {consumer_arn} and shard {shard_id} in operation SubscribeToShard."
+            )));
+        }
+        consumer.asked.insert(self.shard, now_ms);
+        let before = consumer.subscribed.get(&self.shard).copied();
+        if before.is_some_and(|(at, _)| now_ms < at.saturating_add(resubscribe_ms)) {
+            return Err(ServiceError::in_use(format!(
+                "Another active subscription exists for consumer {consumer_arn} and shard {shard_id}."
+            )));
+        }
+        Ok(before.map(|(_, previous)| previous))
     }
 }
 
