@@ -19,7 +19,8 @@ readonly input programs here work
 readonly key_column=12
 # Slow enough to have a half way: the file takes some ten seconds at this rate.
 readonly rate=${RECORDS_PER_SECOND:-30000}
-readonly failover_ms=2000
+# Long enough that a machine busy with three programs makes no worker miss its heartbeats.
+readonly failover_ms=4000
 
 started=()
 finish() {

@@ -165,7 +165,7 @@ async fn after_sigterm_nothing_is_lost_and_nothing_twice() {
             "--worker-id",
             name,
             "--failover-ms",
-            "1000",
+            "4000",
             "--output",
             &crate::stage::text(output),
         ];
