@@ -82,7 +82,9 @@ use self::transition::Schedule;
 pub(crate) use self::fault::{Effect, Fault, FaultId, When};
 pub(crate) use self::operation::Operation;
 pub(crate) use self::overview::{ShardOverview, StreamOverview};
-pub(crate) use self::settings::{Durations, FanOut, Limits, Settings, TrimmedPosition};
+#[cfg(test)]
+pub(crate) use self::settings::Durations;
+pub(crate) use self::settings::{FanOut, Limits, Settings, TrimmedPosition};
 pub(crate) use self::subscription::{SubscriptionId, SubscriptionPoll};
 pub(crate) use self::transition::Reshard;
 

@@ -83,7 +83,11 @@ impl Sessions {
     }
 
     pub(crate) fn take_woken(&mut self) -> Vec<SubscriptionId> {
-        std::mem::take(&mut self.woken).into_iter().collect()
+        let woken = std::mem::take(&mut self.woken);
+        woken
+            .into_iter()
+            .filter(|id| self.live.contains_key(id))
+            .collect()
     }
 }
 
