@@ -73,7 +73,7 @@ impl<'b> Scanner<'b> {
         }
     }
 
-    pub(super) fn end(&mut self) -> Result<(), Malformed> {
+    pub(super) fn end(&self) -> Result<(), Malformed> {
         match self.rest {
             [] => Ok(()),
             _ => Err(Malformed::Syntax),

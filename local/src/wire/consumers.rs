@@ -57,7 +57,7 @@ pub(super) fn description(reply: &ConsumerDescription, writer: &mut Writer) {
 
 pub(super) fn list(reply: &ListConsumersResponse, writer: &mut Writer) {
     writer.structures("Consumers", &reply.consumers, |writer, reply| {
-        consumer(reply, writer)
+        consumer(reply, writer);
     });
     writer.optional_text("NextToken", reply.next_token.as_deref());
 }

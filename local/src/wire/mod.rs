@@ -12,7 +12,7 @@
 //!
 //! Members that are not known are skipped, `null` is the same as absent, and of a member given twice the last
 //! counts. A body is read once, from front to back; what it may cost is bounded by its length: nesting is cut at
-//! [`DEEPEST`] levels, a list keeps [`MOST_ELEMENTS`] elements and counts on the ones the engine refuses anyway, and
+//! [`DEEPEST`](reader::DEEPEST) levels, a list keeps [`MOST_ELEMENTS`](reader::MOST_ELEMENTS) elements and counts on the ones the engine refuses anyway, and
 //! no declared length is believed before the bytes are there.
 
 mod cbor;
@@ -40,12 +40,12 @@ mod tests;
 use bytes::Bytes;
 
 pub(crate) use self::error::encode_error;
-pub(crate) use self::facts::{Facts, facts};
+pub(crate) use self::facts::facts;
 pub(crate) use self::operations::{Reply, Request, dispatch};
-pub(crate) use self::refusal::{Refusal, Refused};
+pub(crate) use self::refusal::Refusal;
 pub(crate) use crate::engine::Operation;
 
-use self::reader::{DEEPEST, MOST_ELEMENTS, Malformed, Reader};
+use self::reader::{Malformed, Reader};
 use self::refusal::Envelope;
 use self::writer::Writer;
 

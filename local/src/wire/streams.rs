@@ -236,7 +236,7 @@ fn warm(throughput: &WarmThroughput, writer: &mut Writer) {
 
 fn mode_details(mode: StreamMode, writer: &mut Writer) {
     writer.structure("StreamModeDetails", |writer| {
-        writer.text("StreamMode", mode.as_str())
+        writer.text("StreamMode", mode.as_str());
     });
 }
 

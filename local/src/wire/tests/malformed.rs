@@ -1,5 +1,6 @@
 //! Requests that are none, and what is answered.
 
+use super::super::reader::{DEEPEST, MOST_ELEMENTS};
 use super::super::*;
 use super::{decode_as, target};
 
@@ -127,6 +128,7 @@ fn a_cbor_body_that_is_not_a_document_is_refused_without_words() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn a_value_of_another_type_is_refused_in_the_services_words() {
     const NUMBER: &str =
         "class com.amazon.coral.value.json.numbers.TruncatingBigNumber can not be converted to";
@@ -319,6 +321,9 @@ fn lists_of_nothing_cost_little() {
     assert_eq!(request.tags.unwrap().len(), MOST_ELEMENTS);
 }
 
+/// Target, content type, body; status, body of the answer.
+type HeadCase<'a> = (Option<&'a str>, Option<&'a str>, &'a str, u16, &'a str);
+
 #[test]
 fn heads_that_name_no_operation_are_refused_as_the_service_does() {
     const JSON: Option<&str> = Some("application/x-amz-json-1.1");
@@ -327,7 +332,7 @@ fn heads_that_name_no_operation_are_refused_as_the_service_does() {
     const XML_UNNAMED: &str = "<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be authorized</Message>\n</AccessDeniedException>\n";
     let known = target(Operation::ListShards);
     let known = Some(known.as_str());
-    let cases: [(Option<&str>, Option<&str>, &str, u16, &str); 14] = [
+    let cases: [HeadCase<'_>; 14] = [
         (None, JSON, "{}", 400, r#"{"__type":"UnknownOperationException"}"#),
         (None, JSON, "", 400, r#"{"__type":"UnknownOperationException"}"#),
         (None, JSON, "{", 400, r#"{"__type":"SerializationException"}"#),
