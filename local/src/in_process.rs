@@ -7,9 +7,7 @@ use aws_types::SdkConfig;
 use crate::error::{CreateStreamError, StartError};
 use crate::faults::Faults;
 use crate::sdk;
-use crate::service::{
-    Endpoint, FaultControl, History, InProcessClient, KinesisService, Latency, Setup,
-};
+use crate::service::{Endpoint, FaultControl, History, InProcessClient, KinesisService, Latency, Setup};
 use crate::streams;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
@@ -46,7 +44,8 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 /// # What repeats itself, and what does not
 ///
 /// Everything this crate decides follows from the seed, the order of calls and tokio's clock: sequence numbers,
-/// iterators, table ids, latencies, faults. Retries of the clients made here wait without the SDK's own chance. What
+/// iterators, table ids, latencies, faults. Clients made here retry up to three times, as the SDK does, and at once: the
+/// SDK's pauses are drawn from chance that cannot be seeded. What
 /// a program draws from elsewhere is its own matter: a `select!` that is not `biased`, the order of a `HashMap`, the
 /// wall clock, a runtime with several threads.
 ///
@@ -90,14 +89,24 @@ impl InProcess {
     #[must_use]
     pub fn kinesis_config_as(&self, client: &str) -> SdkConfig {
         let clock = self.kinesis.world().clock().clone();
-        sdk::in_process(self.kinesis_client.clone(), "http://kinesis.in-process", clock, client)
+        sdk::in_process(
+            self.kinesis_client.clone(),
+            "http://kinesis.in-process",
+            clock,
+            client,
+        )
     }
 
     /// As [`dynamodb_config`](Self::dynamodb_config), signing as `client`.
     #[must_use]
     pub fn dynamodb_config_as(&self, client: &str) -> SdkConfig {
         let clock = self.kinesis.world().clock().clone();
-        sdk::in_process(self.dynamodb_client.clone(), "http://dynamodb.in-process", clock, client)
+        sdk::in_process(
+            self.dynamodb_client.clone(),
+            "http://dynamodb.in-process",
+            clock,
+            client,
+        )
     }
 
     /// A new client of Kinesis.

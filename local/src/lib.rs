@@ -24,27 +24,53 @@
 //! # }
 //! ```
 //!
+//! [`InProcess`] is the same service without a socket: it lives in the SDK clients it makes and goes by tokio's
+//! clock, so that producers and consumers run in virtual time, and the same seed gives the same history. Both take
+//! [`Faults`] to script what goes wrong, a [`Latency`] model, and the service's limits.
+//!
 //! How a request travels:
 //!
 //! ```text
-//!  SDK client ──> serve (loopback listener, optional TLS, HTTP/1.1 or h2c)
-//!                   ├─> kinesis   the Kinesis half, everything that knows its engine
-//!                   └─> dynamodb  the DynamoDB half, everything that knows its engine
+//!  SDK client ──> serve (loopback listener, optional TLS, HTTP/1.1 or h2c) ──┐
+//!                                                                            ├─> service ──> wire ──> engine
+//!  SDK client of InProcess (no socket) ──────────────────────────────────────┤   clock, latency, faults, history
+//!                                                                            └─> dynamodb ──> dynoxide
+//!  curl ──> serve ──> control (faults, reshards, state, history)
 //! ```
 //!
-//! What the endpoint does not do: it checks no signatures, keeps nothing after it stops, and enforces no write or
-//! read limits of a shard. The crate's README says rule by rule what is faithful to the service and what is not.
+//! What the endpoint does not do: it checks no signatures and keeps nothing after it stops. Limits are off unless
+//! asked for. `FIDELITY.md` says rule by rule what is faithful to the service.
 
+mod control;
 mod dynamodb;
+#[expect(
+    dead_code,
+    reason = "faults of whole calls, which `service` decides instead, and what only tests build"
+)]
+mod engine;
 mod error;
-mod kinesis;
+mod faults;
+mod in_process;
 mod local;
 mod sdk;
 mod serve;
+mod service;
+mod streams;
 mod tls;
+#[expect(dead_code, reason = "what only tests and the fuzz target ask of a request")]
+mod wire;
+
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use crate::wire::fuzzing;
 
 pub use crate::error::{CreateStreamError, StartError};
+pub use crate::faults::{
+    Fault, FaultError, FaultId, FaultService, FaultStatus, Faults, FaultsBuilder, Reshard,
+};
+pub use crate::in_process::{InProcess, InProcessBuilder};
 pub use crate::local::{Local, LocalBuilder};
+pub use crate::service::{FaultControl, History, HistoryEntry, Latency};
 
 /// Runs the README's example.
 #[cfg(doctest)]

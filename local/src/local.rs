@@ -1,30 +1,33 @@
 //! The handle: both endpoints, their clients, and their end.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use aws_sdk_kinesis::types::StreamStatus;
 use aws_types::SdkConfig;
-use tokio::time::Instant;
 
+use crate::control::Control;
 use crate::error::{CreateStreamError, StartError};
+use crate::faults::Faults;
 use crate::serve::{Backend, Lifetime, bind, serve};
-use crate::{dynamodb, kinesis, sdk, tls};
+use crate::service::{Endpoint, FaultControl, History, KinesisService, Latency, Setup};
+use crate::{sdk, streams, tls};
 
 /// A running Kinesis and a running DynamoDB on loopback ports of this process.
 ///
 /// Both are empty at start, live in memory, and belong to the handle: [`stop`](Self::stop) ends them in order,
 /// dropping the handle cuts them. Several handles in one process know nothing of each other.
 ///
-/// The endpoints run as tasks of the runtime that [`start`](Self::start) was called on. They use sockets and the
-/// wall clock, so they do not follow `tokio::time::pause`.
+/// The endpoints run as tasks of the runtime that [`start`](Self::start) was called on. They use sockets, which paused
+/// time does not wait for; for virtual time there is [`InProcess`](crate::InProcess).
 #[must_use = "the endpoints end when the handle is dropped"]
 #[derive(Debug)]
 pub struct Local {
     kinesis_url: String,
     dynamodb_url: String,
+    control_url: Option<String>,
     certificate_pem: Option<String>,
     config: SdkConfig,
+    kinesis: KinesisService,
     lifetime: Lifetime,
 }
 
@@ -42,7 +45,7 @@ impl Local {
         Self::builder().start().await
     }
 
-    /// Chooses ports and TLS.
+    /// Chooses ports, TLS, limits, latency and faults.
     pub fn builder() -> LocalBuilder {
         LocalBuilder::default()
     }
@@ -57,6 +60,12 @@ impl Local {
     #[must_use]
     pub fn dynamodb_url(&self) -> &str {
         &self.dynamodb_url
+    }
+
+    /// The control endpoint, e.g. `http://127.0.0.1:40125`, if there is one. The README shows its calls.
+    #[must_use]
+    pub fn control_url(&self) -> Option<&str> {
+        self.control_url.as_deref()
     }
 
     /// The self-signed certificate of both endpoints, if TLS is on. Clients made by this handle trust it already.
@@ -86,6 +95,27 @@ impl Local {
         self.config.to_builder().endpoint_url(&self.dynamodb_url).build()
     }
 
+    /// As [`kinesis_config`](Self::kinesis_config), signing as `client`: what [`Fault::client`](crate::Fault::client)
+    /// and the history know it by.
+    #[must_use]
+    pub fn kinesis_config_as(&self, client: &str) -> SdkConfig {
+        let credentials = sdk::credentials(client);
+        self.kinesis_config()
+            .into_builder()
+            .credentials_provider(credentials)
+            .build()
+    }
+
+    /// As [`dynamodb_config`](Self::dynamodb_config), signing as `client`.
+    #[must_use]
+    pub fn dynamodb_config_as(&self, client: &str) -> SdkConfig {
+        let credentials = sdk::credentials(client);
+        self.dynamodb_config()
+            .into_builder()
+            .credentials_provider(credentials)
+            .build()
+    }
+
     /// A new client of the Kinesis endpoint. Clients of one handle share their connections.
     #[must_use]
     pub fn kinesis_client(&self) -> aws_sdk_kinesis::Client {
@@ -109,44 +139,30 @@ impl Local {
     ///
     /// A dropped call may leave the stream behind.
     pub async fn create_stream(&self, stream: &str, shards: u32) -> Result<(), CreateStreamError> {
-        let client = self.kinesis_client();
-        client
-            .create_stream()
-            .stream_name(stream)
-            // What no stream can have is for the endpoint to refuse, with the service's own words.
-            .shard_count(i32::try_from(shards).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(|source| CreateStreamError::Refused {
-                stream: stream.to_owned(),
-                source: Box::new(source),
-            })?;
+        streams::create_stream(&self.kinesis_client(), stream, shards).await
+    }
 
-        let deadline = Instant::now() + ACTIVE_WITHIN;
-        loop {
-            let description = client
-                .describe_stream_summary()
-                .stream_name(stream)
-                .send()
-                .await
-                .map_err(|source| CreateStreamError::Describe {
-                    stream: stream.to_owned(),
-                    source: Box::new(source),
-                })?;
-            let status = description
-                .stream_description_summary()
-                .map(|summary| summary.stream_status());
-            if status == Some(&StreamStatus::Active) {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                return Err(CreateStreamError::NotActive {
-                    stream: stream.to_owned(),
-                    waited: ACTIVE_WITHIN,
-                });
-            }
-            tokio::time::sleep(ACTIVE_POLL).await;
-        }
+    /// The faults, to change while things run.
+    #[must_use]
+    pub fn faults(&self) -> FaultControl {
+        FaultControl::new(self.kinesis.clone())
+    }
+
+    /// What happened so far, if [`history_limit`](LocalBuilder::history_limit) is above 0.
+    #[must_use]
+    pub fn history(&self) -> History {
+        self.kinesis.world().history().snapshot()
+    }
+
+    /// The time both endpoints go by: the wall clock's at the start, then tokio's.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.kinesis.world().clock().now()
+    }
+
+    /// Moves that time on by itself: iterators and records age, sessions end.
+    pub fn advance_clock(&self, by: Duration) {
+        self.kinesis.advance_clock(by);
     }
 
     /// Stops both endpoints: no new connection, running requests get three seconds, the rest is cut.
@@ -165,13 +181,15 @@ impl Drop for Local {
     }
 }
 
-/// Ports and TLS of a [`Local`], by [`Local::builder`].
+/// Settings of a [`Local`], by [`Local::builder`].
 #[must_use = "a builder does nothing until it is started"]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct LocalBuilder {
     kinesis_port: u16,
     dynamodb_port: u16,
+    control_port: Option<u16>,
     tls: bool,
+    setup: Setup,
 }
 
 impl LocalBuilder {
@@ -193,7 +211,53 @@ impl LocalBuilder {
         self
     }
 
-    /// Starts both endpoints.
+    /// Opens a control endpoint on this port of 127.0.0.1, 0 for any free one: plain HTTP and JSON, for tests that are
+    /// not written in Rust. Whoever can reach the port may do anything. Default: none.
+    pub fn control_port(mut self, port: u16) -> Self {
+        self.control_port = Some(port);
+        self
+    }
+
+    /// Whether the service's rates and quotas hold: 1,000 records and 1 MiB written per second and shard, 5 reads and
+    /// 2 MiB per second and shard, calls per second of each operation. Default `false`. Sizes of requests and
+    /// records are always checked.
+    pub fn service_limits(mut self, on: bool) -> Self {
+        self.setup.service_limits = on;
+        self
+    }
+
+    /// How long calls take. Default [`Latency::none`].
+    pub fn latency(mut self, latency: Latency) -> Self {
+        self.setup.latency = latency;
+        self
+    }
+
+    /// What goes wrong from the start. Default nothing.
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.setup.faults = faults;
+        self
+    }
+
+    /// Bytes of records that Kinesis holds, data, keys and bookkeeping; above it the oldest records go as if their
+    /// retention had ended. Default: no bound but retention. DynamoDB is not counted.
+    pub fn max_memory(mut self, bytes: u64) -> Self {
+        self.setup.max_memory = Some(bytes);
+        self
+    }
+
+    /// What the engine draws from: where records of streams without keys go, and how iterators look. Default 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.setup.seed = seed;
+        self
+    }
+
+    /// How many calls and events are kept as [`history`](Local::history); the oldest go first. Default 0: none.
+    pub fn history_limit(mut self, entries: usize) -> Self {
+        self.setup.history_limit = entries;
+        self
+    }
+
+    /// Starts both endpoints, and the control endpoint if there is to be one.
     ///
     /// # Errors
     ///
@@ -203,45 +267,42 @@ impl LocalBuilder {
     /// # Cancel safety
     ///
     /// A dropped call leaves nothing behind.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the endpoint's time starts with the wall clock's"
+    )]
     pub async fn start(self) -> Result<Local, StartError> {
         let identity = self.tls.then(tls::identity).transpose()?;
         let (acceptor, certificate_pem) = identity
             .map(|identity| (identity.acceptor, identity.certificate_pem))
             .unzip();
         let config = sdk::config(certificate_pem.as_deref())?;
-        let database = dynamodb::open()?;
+        let (kinesis, dynamodb) = self.setup.build(SystemTime::now())?;
         let (kinesis_listener, kinesis_address) = bind("Kinesis", self.kinesis_port).await?;
         let (dynamodb_listener, dynamodb_address) = bind("DynamoDB", self.dynamodb_port).await?;
-        let private = match acceptor {
+        let control = match self.control_port {
             None => None,
-            Some(_) => Some(bind("DynamoDB", 0).await?),
+            Some(port) => Some(bind("control", port).await?),
         };
 
         // Nothing fails from here on, so nothing started must be taken back.
         let lifetime = Lifetime::new();
-        match private {
-            None => dynamodb::serve(dynamodb_listener, database, &lifetime),
-            Some((listener, address)) => {
-                dynamodb::serve(listener, database, &lifetime);
-                serve(
-                    dynamodb_listener,
-                    acceptor.clone(),
-                    Backend::Forward(address),
-                    &lifetime,
-                );
-            }
-        }
-        serve(
-            kinesis_listener,
-            acceptor,
-            Backend::Service(kinesis::service(&lifetime)),
-            &lifetime,
-        );
+        let backend = Backend::Endpoint(Endpoint::Kinesis(kinesis.clone()));
+        serve(kinesis_listener, acceptor.clone(), backend, &lifetime);
+        let backend = Backend::Endpoint(Endpoint::DynamoDb(dynamodb));
+        serve(dynamodb_listener, acceptor, backend, &lifetime);
+        let control_url = control.map(|(listener, address)| {
+            let backend = Backend::Control(Control::new(kinesis.clone()));
+            serve(listener, None, backend, &lifetime);
+            url(address, false)
+        });
         Ok(Local {
             kinesis_url: url(kinesis_address, self.tls),
             dynamodb_url: url(dynamodb_address, self.tls),
+            control_url,
             certificate_pem,
             config,
+            kinesis,
             lifetime,
         })
     }
@@ -251,9 +312,3 @@ fn url(address: SocketAddr, tls: bool) -> String {
     let scheme = if tls { "https" } else { "http" };
     format!("{scheme}://{address}")
 }
-
-/// How long `create_stream` waits; the embedded engine needs milliseconds.
-const ACTIVE_WITHIN: Duration = Duration::from_secs(10);
-
-/// The pause between two looks at a stream that is not active yet.
-const ACTIVE_POLL: Duration = Duration::from_millis(5);

@@ -9,12 +9,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use kinesis_local::{CreateStreamError, Local, StartError};
+use kinesis_local::{CreateStreamError, Latency, Local, LocalBuilder, StartError};
 use serde::Serialize;
 
 /// Kinesis and DynamoDB on loopback, in memory, for tests and benchmarks.
 ///
 /// Prints one JSON line, {"kinesis": URL, "dynamodb": URL}, on stdout when both are ready. Ends on Ctrl-C and SIGTERM.
+/// The README shows the calls of the control endpoint.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -33,6 +34,27 @@ struct Arguments {
     /// Serve HTTPS with a certificate made at start; the line then has "certificate", the path of its PEM file.
     #[arg(long)]
     tls: bool,
+
+    /// Enforce the service's rates and quotas: 1,000 records and 1 MiB written and 2 MiB read per second and shard, ...
+    #[arg(long)]
+    limits: bool,
+
+    /// Answer as slowly as the service: puts 10 ms, reads 15 ms, fan-out 70 ms, ListShards 30 ms, DynamoDB 5 ms.
+    #[arg(long)]
+    latency: bool,
+
+    /// Open a control endpoint on this port of 127.0.0.1 (0 takes any free one), for faults, reshards, state and
+    /// history; the line then has "control". Whoever reaches the port may do anything.
+    #[arg(long, value_name = "PORT")]
+    control: Option<u16>,
+
+    /// Bytes of records to hold, with an optional K, M or G (1024-fold each); above it the oldest go.
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    max_memory: Option<u64>,
+
+    /// What everything left to chance is drawn from.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
 }
 
 fn main() -> ExitCode {
@@ -67,12 +89,7 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
     // Before the line is printed, so that a signal in answer to it is never the default, sudden one.
     let ended = end_signal().map_err(Failure::Signals)?;
 
-    let local = Local::builder()
-        .kinesis_port(arguments.kinesis_port)
-        .dynamodb_port(arguments.dynamodb_port)
-        .tls(arguments.tls)
-        .start()
-        .await?;
+    let local = builder(arguments).start().await?;
     for (name, shards) in streams {
         local.create_stream(name, shards).await?;
     }
@@ -80,6 +97,7 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
     announce(&Ready {
         kinesis: local.kinesis_url(),
         dynamodb: local.dynamodb_url(),
+        control: local.control_url(),
         certificate: certificate.as_ref().map(|file| &file.path),
     });
     ended.await;
@@ -87,10 +105,45 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+fn builder(arguments: &Arguments) -> LocalBuilder {
+    let mut builder = Local::builder()
+        .kinesis_port(arguments.kinesis_port)
+        .dynamodb_port(arguments.dynamodb_port)
+        .tls(arguments.tls)
+        .service_limits(arguments.limits)
+        .seed(arguments.seed);
+    if arguments.latency {
+        builder = builder.latency(Latency::service());
+    }
+    if let Some(bytes) = arguments.max_memory {
+        builder = builder.max_memory(bytes);
+    }
+    if let Some(port) = arguments.control {
+        builder = builder.control_port(port).history_limit(HISTORY_LIMIT);
+    }
+    builder
+}
+
+/// A number of bytes such as `512M`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let (digits, power) = match text.char_indices().next_back() {
+        Some((end, 'k' | 'K')) => (&text[..end], 1),
+        Some((end, 'm' | 'M')) => (&text[..end], 2),
+        Some((end, 'g' | 'G')) => (&text[..end], 3),
+        _ => (text, 0),
+    };
+    let number: u64 = digits.parse().map_err(|_| "write it like 512M".to_owned())?;
+    number
+        .checked_mul(1 << (10 * power))
+        .ok_or_else(|| "that is more than any memory".to_owned())
+}
+
 #[derive(Serialize)]
 struct Ready<'a> {
     kinesis: &'a str,
     dynamodb: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    control: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<&'a PathBuf>,
 }
@@ -237,6 +290,9 @@ impl fmt::Display for Causes<'_> {
         Ok(())
     }
 }
+
+/// Calls and events that the control endpoint can tell of, about 250 bytes each.
+const HISTORY_LIMIT: usize = 100_000;
 
 /// How long blocking work may hold up the end of the process; there is none in regular use.
 const SHUTDOWN: Duration = Duration::from_secs(1);

@@ -1,36 +1,42 @@
-//! Listens on loopback and serves connections: HTTP/1.1 and h2c by a service, or byte for byte to another port,
-//! both with TLS in front if asked.
+//! Listens on loopback and serves connections: HTTP/1.1 and h2c, with TLS in front if asked, by something that
+//! answers whole requests.
 //!
 //! Knows nothing of Kinesis or DynamoDB.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::Request;
+use axum::body::{Body, to_bytes};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 
+use crate::control::Control;
 use crate::error::StartError;
-
-/// The largest request body in bytes. 10 MiB of data is 13.4 MiB of base64, and names and keys come on top.
-/// Source: AWS API reference, PutRecords (10 MiB per request).
-pub(crate) const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
+use crate::service::{Cut, Endpoint, MAX_REQUEST_BYTES, ReplyBody};
 
 /// How long running requests may take to end after a stop before their connections are cut.
 const DRAIN: Duration = Duration::from_secs(3);
 
 /// How long to wait after a failed accept: the usual cause is that the process has no file handles left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Bytes a client may have on the way in one HTTP/2 stream, and in one connection: a whole PutRecords at once, so that
+/// the endpoint is not what a producer waits for.
+const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
+
+/// Requests at once on one HTTP/2 connection. A subscription is one, and a consumer has one for each shard.
+const MOST_STREAMS: u32 = 20_000;
 
 /// Owner of every task of one endpoint, and their end.
 #[derive(Clone, Debug)]
@@ -53,12 +59,12 @@ impl Lifetime {
     }
 
     /// Resolves once the endpoint should take no further request.
-    pub(crate) fn draining(&self) -> WaitForCancellationFutureOwned {
+    fn draining(&self) -> WaitForCancellationFutureOwned {
         self.drain.clone().cancelled_owned()
     }
 
     /// Runs `task` until it ends or everything is cut.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let cut = self.cut.clone();
         self.tasks.spawn(async move {
             cut.run_until_cancelled(task).await;
@@ -96,12 +102,12 @@ pub(crate) async fn bind(endpoint: &'static str, port: u16) -> Result<(TcpListen
 }
 
 /// What answers on a listener.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) enum Backend {
-    /// A service in this process.
-    Service(Router),
-    /// Another listener of this process that speaks plain HTTP.
-    Forward(SocketAddr),
+    /// One half of the service.
+    Endpoint(Endpoint),
+    /// The control calls.
+    Control(Control),
 }
 
 /// Accepts connections until the lifetime ends, and serves each by `backend`, behind TLS if there is an acceptor.
@@ -133,38 +139,33 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, backend: Backen
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set nodelay");
     }
-    match tls {
-        None => plain(stream, backend, lifetime).await,
+    let ended = match tls {
+        None => http(stream, backend, &lifetime).await,
         Some(acceptor) => match acceptor.accept(stream).await {
-            Ok(stream) => plain(stream, backend, lifetime).await,
-            Err(error) => tracing::debug!(%error, "tls handshake failed"),
+            Ok(stream) => http(stream, backend, &lifetime).await,
+            Err(error) => {
+                tracing::debug!(%error, "tls handshake failed");
+                return;
+            }
         },
-    }
-}
-
-async fn plain<S>(mut stream: S, backend: Backend, lifetime: Lifetime)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let ended = match backend {
-        Backend::Service(router) => http(stream, router, &lifetime).await,
-        Backend::Forward(address) => forward(&mut stream, address).await.map_err(Into::into),
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended");
     }
 }
 
-async fn http<S>(stream: S, router: Router, lifetime: &Lifetime) -> Result<(), BoxError>
+async fn http<S>(stream: S, backend: Backend, lifetime: &Lifetime) -> Result<(), BoxError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = TowerToHyperService::new(
-        router
-            .into_service::<Body>()
-            .map_request(|request: Request<Incoming>| request.map(Body::new)),
-    );
-    let builder = auto::Builder::new(TokioExecutor::new());
+    let service = service_fn(move |request| answer(backend.clone(), request));
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(MOST_STREAMS);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         ended = connection.as_mut() => return ended,
@@ -173,14 +174,56 @@ where
     connection.await
 }
 
-async fn forward<S>(stream: &mut S, address: SocketAddr) -> std::io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut upstream = TcpStream::connect(address).await?;
-    upstream.set_nodelay(true)?;
-    copy_bidirectional(stream, &mut upstream).await?;
-    Ok(())
+/// Takes in a whole request and answers it.
+async fn answer(backend: Backend, request: Request<Incoming>) -> Result<Response<ReplyBody>, Cut> {
+    let (head, body) = request.into_parts();
+    let most = match backend {
+        Backend::Endpoint(_) => MAX_REQUEST_BYTES,
+        Backend::Control(_) => MAX_CONTROL_BYTES,
+    };
+    if declared(&head.headers) > most {
+        return Ok(too_large(head.version));
+    }
+    let Ok(body) = to_bytes(Body::new(body), most).await else {
+        // Too large after all, or cut by the client, who then does not read this.
+        return Ok(too_large(head.version));
+    };
+    match backend {
+        Backend::Endpoint(endpoint) => endpoint.answer(Request::from_parts(head, body)).await,
+        Backend::Control(control) => {
+            let (status, reply) = control.answer(&head.method, head.uri.path(), &body);
+            Ok(json(status, &reply))
+        }
+    }
 }
+
+fn declared(headers: &HeaderMap) -> usize {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    length.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// The rest of the body is not read, so that with HTTP/1.1 nothing more can come on the connection.
+fn too_large(version: Version) -> Response<ReplyBody> {
+    let refusal = serde_json::json!({ "__type": "RequestEntityTooLargeException" });
+    let mut response = json(StatusCode::PAYLOAD_TOO_LARGE, &refusal);
+    if version < Version::HTTP_2 {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+fn json(status: StatusCode, value: &serde_json::Value) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::full(Bytes::from(value.to_string())));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The largest control call.
+const MAX_CONTROL_BYTES: usize = 64 * 1024;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

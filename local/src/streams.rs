@@ -9,7 +9,11 @@ use tokio::time::Instant;
 use crate::error::CreateStreamError;
 
 /// Creates a stream of `shards` shards and waits until it is active.
-pub(crate) async fn create_stream(client: &Client, stream: &str, shards: u32) -> Result<(), CreateStreamError> {
+pub(crate) async fn create_stream(
+    client: &Client,
+    stream: &str,
+    shards: u32,
+) -> Result<(), CreateStreamError> {
     client
         .create_stream()
         .stream_name(stream)

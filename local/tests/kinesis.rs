@@ -350,7 +350,7 @@ async fn wrong_requests_are_refused_with_the_services_error() {
     );
     assert_eq!(
         code("orders", vec![entry("k", vec![0; 1024 * 1024 + 1])]).await,
-        "ValidationException"
+        "InvalidArgumentException"
     );
 
     let refused = client

@@ -31,14 +31,21 @@ fn ok(control: &Control, method: Method, path: &str, body: &str) -> Value {
 
 fn refused(control: &Control, method: Method, path: &str, body: &str) -> (u16, String) {
     let (status, reply) = control.answer(&method, path, body.as_bytes());
-    let error = reply["error"].as_str().unwrap_or_else(|| panic!("{path} {body}: {reply}"));
+    let error = reply["error"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{path} {body}: {reply}"));
     (status.as_u16(), error.to_owned())
 }
 
 #[tokio::test(start_paused = true)]
 async fn faults_come_and_go() {
     let control = control();
-    let added = ok(&control, Method::POST, "/faults", r#"{"action":"throttle","operation":"PutRecords"}"#);
+    let added = ok(
+        &control,
+        Method::POST,
+        "/faults",
+        r#"{"action":"throttle","operation":"PutRecords"}"#,
+    );
     assert_eq!(added, json!({ "id": 1 }));
     ok(&control, Method::POST, "/faults", r#"{"action":"half_open"}"#);
     let listed = ok(&control, Method::GET, "/faults", "");
@@ -60,9 +67,19 @@ async fn faults_come_and_go() {
 async fn reshards_are_now_or_later() {
     let control = control();
     let id = |number: u32| format!("shardId-{number:012}");
-    let split = ok(&control, Method::POST, "/streams/orders/split", r#"{"shard":"shardId-000000000000"}"#);
+    let split = ok(
+        &control,
+        Method::POST,
+        "/streams/orders/split",
+        r#"{"shard":"shardId-000000000000"}"#,
+    );
     assert_eq!(split["open_shards"], json!([id(1), id(2), id(3)]));
-    let again = refused(&control, Method::POST, "/streams/orders/split", r#"{"shard":"shardId-000000000000"}"#);
+    let again = refused(
+        &control,
+        Method::POST,
+        "/streams/orders/split",
+        r#"{"shard":"shardId-000000000000"}"#,
+    );
     assert_eq!(again.0, 409);
     let merge = r#"{"shard":"shardId-000000000002","adjacent":"shardId-000000000003","after_ms":1000}"#;
     let later = ok(&control, Method::POST, "/streams/orders/merge", merge);
@@ -89,7 +106,10 @@ async fn state_and_clock() {
     let history = ok(&control, Method::GET, "/history", "");
     assert_eq!(history, json!({"dropped": 0, "entries": []}));
     ok(&control, Method::DELETE, "/history", "");
-    assert_eq!(ok(&control, Method::POST, "/streams/orders/trim", ""), json!({"records": 0}));
+    assert_eq!(
+        ok(&control, Method::POST, "/streams/orders/trim", ""),
+        json!({"records": 0})
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,12 +120,22 @@ async fn wrong_calls_are_refused_with_a_reason() {
         (Method::PUT, "/faults", "", 404),
         (Method::POST, "/faults", "", 400),
         (Method::POST, "/faults", "not json", 400),
-        (Method::POST, "/faults", r#"{"action":"throttle","chance":7}"#, 400),
+        (
+            Method::POST,
+            "/faults",
+            r#"{"action":"throttle","chance":7}"#,
+            400,
+        ),
         (Method::POST, "/streams/other/scale", r#"{"target":4}"#, 404),
         (Method::POST, "/streams/orders/scale", r#"{"target":0}"#, 400),
         (Method::POST, "/streams/orders/scale", r#"{"target":-1}"#, 400),
         (Method::POST, "/streams/orders/split", r#"{"shard":"one"}"#, 400),
-        (Method::POST, "/streams/orders/split", r#"{"shard":"shardId-000000000000","at_hash_key":"x"}"#, 400),
+        (
+            Method::POST,
+            "/streams/orders/split",
+            r#"{"shard":"shardId-000000000000","at_hash_key":"x"}"#,
+            400,
+        ),
         (Method::POST, "/streams/other/trim", "{}", 404),
         (Method::POST, "/clock/advance", r#"{"ms":"1"}"#, 400),
     ] {

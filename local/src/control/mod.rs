@@ -64,7 +64,11 @@ impl Control {
                 self.reshard(stream, split.after_ms, split.reshard()?)
             }
             ("POST", ["streams", stream, "merge"]) => {
-                let Merge { shard, adjacent, after_ms } = read(body)?;
+                let Merge {
+                    shard,
+                    adjacent,
+                    after_ms,
+                } = read(body)?;
                 self.reshard(stream, after_ms, Reshard::merge(shard, adjacent))
             }
             ("POST", ["streams", stream, "scale"]) => {
@@ -180,7 +184,11 @@ impl Split {
             None => None,
             Some(text) => match text.parse() {
                 Ok(at) => Some(at),
-                Err(_) => return Err(bad(format!("{text:?} is no hash key, a decimal number below 2^128"))),
+                Err(_) => {
+                    return Err(bad(format!(
+                        "{text:?} is no hash key, a decimal number below 2^128"
+                    )));
+                }
             },
         };
         Ok(Reshard::Split {
@@ -231,7 +239,10 @@ fn bad(error: String) -> Refused {
 }
 
 fn no_stream(stream: &str) -> Refused {
-    (StatusCode::NOT_FOUND, format!("there is no such stream or shard: {stream}"))
+    (
+        StatusCode::NOT_FOUND,
+        format!("there is no such stream or shard: {stream}"),
+    )
 }
 
 #[cfg(test)]

@@ -134,7 +134,11 @@ impl Rule {
             Action::ClockSkew => {
                 let ms = self.ms.ok_or("clock_skew needs ms")?;
                 let by = Duration::from_millis(ms.unsigned_abs());
-                if ms < 0 { Fault::clock_behind(by) } else { Fault::clock_ahead(by) }
+                if ms < 0 {
+                    Fault::clock_behind(by)
+                } else {
+                    Fault::clock_ahead(by)
+                }
             }
         })
     }
@@ -148,13 +152,21 @@ impl Rule {
 
     fn check_members(&self) -> Result<(), String> {
         let codes = matches!(self.action, Action::Error | Action::EntriesRefused);
-        let periods = [Action::Latency, Action::StaleShards, Action::IndexLag, Action::ClockSkew];
+        let periods = [
+            Action::Latency,
+            Action::StaleShards,
+            Action::IndexLag,
+            Action::ClockSkew,
+        ];
         let unused = [
             ("code", self.code.is_some() && !codes),
             ("status", self.status.is_some() && self.action != Action::Error),
             ("message", self.message.is_some() && !codes),
             ("ms", self.ms.is_some() && !periods.contains(&self.action)),
-            ("table beside stream or shard", self.table.is_some() && (self.stream.is_some() || self.shard.is_some())),
+            (
+                "table beside stream or shard",
+                self.table.is_some() && (self.stream.is_some() || self.shard.is_some()),
+            ),
         ];
         match unused.into_iter().find(|(_, is_unused)| *is_unused) {
             Some((member, _)) => Err(format!("this action has no use for {member}")),
@@ -221,7 +233,10 @@ mod tests {
             .chance(0.5);
         assert_eq!(fault(json), Ok(expected));
         let json = r#"{"action":"reply_lost","service":"dynamodb","operation":"UpdateItem","table":"leases","conditional":true}"#;
-        let expected = Fault::reply_lost().operation("UpdateItem").table("leases").conditional();
+        let expected = Fault::reply_lost()
+            .operation("UpdateItem")
+            .table("leases")
+            .conditional();
         assert_eq!(fault(json), Ok(expected));
     }
 
@@ -230,14 +245,20 @@ mod tests {
         for (json, says) in [
             ("{}", "missing field `action`"),
             (r#"{"action":"explode"}"#, "unknown variant `explode`"),
-            (r#"{"action":"throttle","opration":"PutRecord"}"#, "unknown field `opration`"),
+            (
+                r#"{"action":"throttle","opration":"PutRecord"}"#,
+                "unknown field `opration`",
+            ),
             (r#"{"action":"error","status":500}"#, "error needs code"),
             (r#"{"action":"error","code":"X"}"#, "error needs status"),
             (r#"{"action":"latency"}"#, "needs ms"),
             (r#"{"action":"latency","ms":-1}"#, "needs ms, 0 or more"),
             (r#"{"action":"throttle","ms":1}"#, "no use for ms"),
             (r#"{"action":"throttle","code":"X"}"#, "no use for code"),
-            (r#"{"action":"throttle","stream":"s","table":"t"}"#, "no use for table"),
+            (
+                r#"{"action":"throttle","stream":"s","table":"t"}"#,
+                "no use for table",
+            ),
         ] {
             let error = fault(json).unwrap_err();
             assert!(error.contains(says), "{json}: {error}");

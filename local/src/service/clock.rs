@@ -63,7 +63,9 @@ impl Clock {
 
     /// Moves the clock on.
     pub(crate) fn advance(&self, by: Duration) {
-        self.origin.advanced_ms.fetch_add(millis(by).min(FARTHEST_MS), Ordering::Relaxed);
+        self.origin
+            .advanced_ms
+            .fetch_add(millis(by).min(FARTHEST_MS), Ordering::Relaxed);
     }
 }
 
@@ -84,7 +86,10 @@ mod tests {
         assert_eq!((clock.now_ms(), clock.since_start()), (1_000, Duration::ZERO));
         tokio::time::advance(Duration::from_millis(250)).await;
         assert_eq!(clock.now_ms(), 1_250);
-        assert_eq!(clock.instant_of(1_300) - Instant::now(), Duration::from_millis(50));
+        assert_eq!(
+            clock.instant_of(1_300) - Instant::now(),
+            Duration::from_millis(50)
+        );
         assert_eq!(clock.instant_of(7), Instant::now());
         clock.clone().advance(Duration::from_secs(1));
         assert_eq!(clock.now_ms(), 2_250);

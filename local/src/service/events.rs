@@ -109,8 +109,10 @@ impl Events {
             (SubscriptionPoll::Cut, _) => self.phase = Phase::Cutting,
             (SubscriptionPoll::Fail(error), _) => {
                 self.record(None, error.code());
-                self.travelling
-                    .push_back((Instant::now(), event_stream::exception(&error, self.subject.format)));
+                self.travelling.push_back((
+                    Instant::now(),
+                    event_stream::exception(&error, self.subject.format),
+                ));
                 self.phase = Phase::Ending;
             }
         }

@@ -256,11 +256,18 @@ mod tests {
         let texts: [&[u8]; 6] = [b"", b"\0", b"\0\0", b"12345678", b"123456789", b"123456780"];
         for (one, text) in texts.iter().enumerate() {
             for (other, with) in texts.iter().enumerate() {
-                assert_eq!(fingerprint(text) == fingerprint(with), one == other, "{text:?} {with:?}");
+                assert_eq!(
+                    fingerprint(text) == fingerprint(with),
+                    one == other,
+                    "{text:?} {with:?}"
+                );
             }
         }
         let json = |text: &str| fingerprint_json(text.as_bytes());
-        assert_eq!(json(r#"{"a":1,"b":[{"c":2,"d":3}]}"#), json(r#"{ "b":[{"d":3,"c":2}],"a":1}"#));
+        assert_eq!(
+            json(r#"{"a":1,"b":[{"c":2,"d":3}]}"#),
+            json(r#"{ "b":[{"d":3,"c":2}],"a":1}"#)
+        );
         assert_ne!(json("[1,2]"), json("[2,1]"));
         assert_ne!(json(r#"{"a":"1"}"#), json(r#"{"a":1}"#));
         assert_ne!(json("not json"), json("not json either"));

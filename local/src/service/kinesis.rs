@@ -18,7 +18,9 @@ use super::reply::{Answer, Cut, ReplyBody, answer};
 use super::world::{Entry, World, pause};
 use crate::engine::error::ServiceError;
 use crate::engine::{Effect, Engine, Fault, Settings, SubscriptionId, SubscriptionPoll, When};
-use crate::faults::{Call, Caller, Ending, EntryFault, FaultService, Refusal, Reshard, ScriptedReshard, Verdict};
+use crate::faults::{
+    Call, Caller, Ending, EntryFault, FaultService, Refusal, Reshard, ScriptedReshard, Verdict,
+};
 use crate::wire::{self, Format, Reply, event_stream};
 
 /// A Kinesis that answers requests. Cheap to clone; all clones are one account.
@@ -86,7 +88,9 @@ impl KinesisService {
             caller: &caller,
             is_conditional: false,
         };
-        let opening = self.world.open(&call, LatencyKind::of_kinesis(operation.as_str()));
+        let opening = self
+            .world
+            .open(&call, LatencyKind::of_kinesis(operation.as_str()));
         let mut entry = Entry {
             world: &self.world,
             caller: &caller,
@@ -157,7 +161,11 @@ impl KinesisService {
                     skew_ms,
                 };
                 let events = Events::new(self.clone(), subject);
-                reply.ok(event_stream::CONTENT_TYPE, ReplyBody::Events(Box::new(events)), skew_ms)
+                reply.ok(
+                    event_stream::CONTENT_TYPE,
+                    ReplyBody::Events(Box::new(events)),
+                    skew_ms,
+                )
             }
             Ok(mut done) => {
                 shift_reply(&mut done, skew_ms);
@@ -196,7 +204,12 @@ impl KinesisService {
                 // What is due in the engine may concern this subscription, and nobody else drives it.
                 let scripted = state.reshards.first_key_value().map(|((at_ms, _), _)| *at_ms);
                 let due = [Some(until_ms), state.engine.next_due_ms(), scripted];
-                due_ms = due.into_iter().flatten().min().unwrap_or(until_ms).max(now_ms + 1);
+                due_ms = due
+                    .into_iter()
+                    .flatten()
+                    .min()
+                    .unwrap_or(until_ms)
+                    .max(now_ms + 1);
                 state.waiting.insert(id, waker.clone());
             }
             (poll, due_ms, woken)
@@ -237,11 +250,6 @@ impl KinesisService {
         self.with_engine(Engine::tick);
     }
 
-    /// Subscriptions that wait for their next event.
-    pub(crate) fn subscriptions(&self) -> usize {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).waiting.len()
-    }
-
     /// The stream and shard a request is about.
     fn place(&self, request: &wire::Request) -> Place {
         let facts = wire::facts(request);
@@ -263,7 +271,10 @@ impl KinesisService {
         if !self.world.history().is_on() {
             return String::new();
         }
-        let names = [("stream", place.stream.as_deref()), ("shard", place.shard.as_deref())];
+        let names = [
+            ("stream", place.stream.as_deref()),
+            ("shard", place.shard.as_deref()),
+        ];
         describe(&names, fingerprint(body))
     }
 }
@@ -308,7 +319,14 @@ struct Replies<'a> {
 impl Replies<'_> {
     fn ok(&self, content_type: &'static str, body: ReplyBody, skew_ms: i64) -> Answer {
         let date = self.world.date(skew_ms);
-        answer(200, Some(content_type), None, self.request_id, date.as_deref(), body)
+        answer(
+            200,
+            Some(content_type),
+            None,
+            self.request_id,
+            date.as_deref(),
+            body,
+        )
     }
 
     fn error(&self, error: &ServiceError, format: Format, skew_ms: i64) -> Answer {
@@ -316,7 +334,14 @@ impl Replies<'_> {
         let date = self.world.date(skew_ms);
         let body = ReplyBody::full(body);
         let content_type = Some(format.content_type());
-        answer(status, content_type, Some(error_type), self.request_id, date.as_deref(), body)
+        answer(
+            status,
+            content_type,
+            Some(error_type),
+            self.request_id,
+            date.as_deref(),
+            body,
+        )
     }
 
     fn refused(&self, refusal: &wire::Refusal) -> Answer {
@@ -355,7 +380,11 @@ fn unsigned() -> ServiceError {
 }
 
 fn service_error(refusal: &Refusal) -> ServiceError {
-    ServiceError::new(refusal.code.clone(), refusal.status, Some(refusal.message.clone()))
+    ServiceError::new(
+        refusal.code.clone(),
+        refusal.status,
+        Some(refusal.message.clone()),
+    )
 }
 
 fn outcome(answer: &Answer, with_body: bool) -> String {

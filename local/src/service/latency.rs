@@ -158,17 +158,30 @@ mod tests {
         assert_eq!(put(200), Duration::from_millis(10));
         assert_eq!(put(400), Duration::from_millis(12));
         let all = model.jitter_percent(1_000).get(Duration::from_millis(100));
-        assert_eq!(all.of(LatencyKind::Get, |bound| bound - 1), Duration::from_millis(200));
+        assert_eq!(
+            all.of(LatencyKind::Get, |bound| bound - 1),
+            Duration::from_millis(200)
+        );
         assert_eq!(all.of(LatencyKind::Get, |_| 0), Duration::ZERO);
     }
 
     #[test]
     fn no_latency_draws_nothing() {
-        for kind in [LatencyKind::Put, LatencyKind::FanOut, LatencyKind::DynamoDb, LatencyKind::Other] {
-            let drawn = Latency::none().jitter_percent(50).of(kind, |_| panic!("nothing varies"));
+        for kind in [
+            LatencyKind::Put,
+            LatencyKind::FanOut,
+            LatencyKind::DynamoDb,
+            LatencyKind::Other,
+        ] {
+            let drawn = Latency::none()
+                .jitter_percent(50)
+                .of(kind, |_| panic!("nothing varies"));
             assert_eq!(drawn, Duration::ZERO);
         }
         let kinds = ["GetShardIterator", "ListShards", "CreateStream"].map(LatencyKind::of_kinesis);
-        assert_eq!(kinds, [LatencyKind::Get, LatencyKind::ListShards, LatencyKind::Other]);
+        assert_eq!(
+            kinds,
+            [LatencyKind::Get, LatencyKind::ListShards, LatencyKind::Other]
+        );
     }
 }

@@ -38,7 +38,7 @@ pub(crate) use self::world::{Entry, World, pause};
 use axum::http::Request;
 use bytes::Bytes;
 
-use crate::dynamodb_service::DynamoDbService;
+use crate::dynamodb::DynamoDbService;
 
 /// Either half, for whoever has a request and no opinion.
 #[derive(Clone, Debug)]

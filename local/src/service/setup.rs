@@ -7,7 +7,7 @@ use super::history::Recorder;
 use super::kinesis::KinesisService;
 use super::latency::Latency;
 use super::world::World;
-use crate::dynamodb_service::DynamoDbService;
+use crate::dynamodb::DynamoDbService;
 use crate::engine::{Limits, Settings};
 use crate::error::StartError;
 use crate::faults::Faults;
@@ -35,7 +35,11 @@ impl Setup {
         );
         let settings = Settings {
             seed: self.seed,
-            limits: if self.service_limits { Limits::service() } else { Limits::off() },
+            limits: if self.service_limits {
+                Limits::service()
+            } else {
+                Limits::off()
+            },
             memory_bytes: self.max_memory,
             ..Settings::default()
         };

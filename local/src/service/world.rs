@@ -77,11 +77,13 @@ impl World {
         let mut faults = self.faults();
         let verdict = faults.decide(call, now);
         let latency = self.shared.latency.of(kind, |bound| faults.below(bound));
-        let travel = latency.saturating_add(verdict.delay);
+        // In whole milliseconds, which is what timers have: two rounded halves would be more than the whole.
+        let travel_ms = u64::try_from(latency.saturating_add(verdict.delay).as_millis()).unwrap_or(u64::MAX);
+        let inward_ms = travel_ms / 2;
         Opening {
             verdict,
-            inward: travel / 2,
-            outward: travel - travel / 2,
+            inward: Duration::from_millis(inward_ms),
+            outward: Duration::from_millis(travel_ms - inward_ms),
         }
     }
 

@@ -62,9 +62,8 @@ impl Replica {
 fn ask(database: &Database, operation: &str, request: &Value) -> Result<Value, DynoxideError> {
     let body = request.to_string();
     match run(database, operation, body.as_bytes()) {
-        Some(Ok(reply)) => {
-            serde_json::from_str(&reply).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
-        }
+        Some(Ok(reply)) => serde_json::from_str(&reply)
+            .map_err(|error| DynoxideError::InternalServerError(error.to_string())),
         Some(Err(error)) => Err(error),
         None => Ok(Value::Null),
     }
@@ -80,7 +79,11 @@ fn tables(database: &Database) -> Result<Vec<String>, DynoxideError> {
         };
         let mut page = ask(database, "ListTables", &request)?;
         if let Value::Array(found) = page["TableNames"].take() {
-            names.extend(found.into_iter().filter_map(|name| name.as_str().map(str::to_owned)));
+            names.extend(
+                found
+                    .into_iter()
+                    .filter_map(|name| name.as_str().map(str::to_owned)),
+            );
         }
         after = page["LastEvaluatedTableName"].take();
         if after.is_null() {
@@ -173,8 +176,13 @@ mod tests {
             "ExpressionAttributeNames": {"#owner": "owner"},
             "ExpressionAttributeValues": {":me": {"S": "me"}},
         });
-        let reply = replica.read(as_of_ms, "Query", query.to_string().as_bytes()).unwrap().unwrap();
-        serde_json::from_str::<Value>(&reply).unwrap()["Count"].as_u64().unwrap()
+        let reply = replica
+            .read(as_of_ms, "Query", query.to_string().as_bytes())
+            .unwrap()
+            .unwrap();
+        serde_json::from_str::<Value>(&reply).unwrap()["Count"]
+            .as_u64()
+            .unwrap()
     }
 
     #[test]

@@ -44,7 +44,10 @@ pub(super) fn stamped(state: &mut State, operation: &str, reply: String, now_ms:
 }
 
 /// Every date in a description is that of the making.
-#[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds since 1970 are far below 2^53"
+)]
 fn date(value: &mut Value, at_ms: u64) {
     match value {
         Value::Object(members) => {
@@ -98,7 +101,10 @@ mod tests {
         let mut state = State::default();
         for (operation, reply) in [
             ("GetItem", r#"{"Table":{"TableName":"t","TableId":"x"}}"#),
-            ("DescribeTable", r#"{"Table":{"TableName":"unknown","TableId":"x"}}"#),
+            (
+                "DescribeTable",
+                r#"{"Table":{"TableName":"unknown","TableId":"x"}}"#,
+            ),
             ("DescribeTable", "not json"),
         ] {
             assert_eq!(stamped(&mut state, operation, reply.to_owned(), 1), reply);

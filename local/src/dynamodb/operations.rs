@@ -8,7 +8,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Runs one operation. `None` if there is none of this name.
-pub(super) fn run(database: &Database, operation: &str, body: &[u8]) -> Option<Result<String, DynoxideError>> {
+pub(super) fn run(
+    database: &Database,
+    operation: &str,
+    body: &[u8],
+) -> Option<Result<String, DynoxideError>> {
     let db = database;
     Some(match operation {
         "BatchExecuteStatement" => call(body, |request| db.batch_execute_statement(request)),
@@ -61,10 +65,7 @@ pub(super) fn is_write(operation: &str) -> bool {
     )
 }
 
-fn call<Q, R>(
-    body: &[u8],
-    work: impl FnOnce(Q) -> Result<R, DynoxideError>,
-) -> Result<String, DynoxideError>
+fn call<Q, R>(body: &[u8], work: impl FnOnce(Q) -> Result<R, DynoxideError>) -> Result<String, DynoxideError>
 where
     Q: DeserializeOwned,
     R: Serialize,
@@ -81,14 +82,27 @@ fn unread(error: &serde_json::Error) -> DynoxideError {
         Some(position) => &full[..position],
         None => &full,
     };
-    let marked = |marks: &[&str]| marks.iter().find_map(|mark| text.strip_prefix(mark)).map(str::to_owned);
+    let marked = |marks: &[&str]| {
+        marks
+            .iter()
+            .find_map(|mark| text.strip_prefix(mark))
+            .map(str::to_owned)
+    };
     if let Some(message) = marked(&["VALIDATION:", "VALIDATION_REQUEST:", "VALIDATION_AS_READ:"]) {
         return DynoxideError::ValidationException(message);
     }
     if let Some(message) = marked(&["SERIALIZATION:", "SERIALIZATION_AS_READ:"]) {
         return DynoxideError::SerializationException(message);
     }
-    let is_missing = ["missing field", "unknown variant", "invalid type: null", "Supplied AttributeValue"];
+    if text.contains("empty AttributeValue") {
+        return DynoxideError::ValidationException(EMPTY_VALUE.to_owned());
+    }
+    let is_missing = [
+        "missing field",
+        "unknown variant",
+        "invalid type: null",
+        "Supplied AttributeValue",
+    ];
     if is_missing.iter().any(|phrase| text.contains(phrase)) {
         return DynoxideError::ValidationException(text.to_owned());
     }
@@ -103,6 +117,10 @@ fn bare(error: DynoxideError) -> DynoxideError {
     }
 }
 
+/// Source: the service's answer, as the engine's server has it too.
+const EMPTY_VALUE: &str =
+    "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,9 +130,14 @@ mod tests {
     fn every_operation_is_there_and_refuses_what_it_cannot_read() {
         let database = Database::memory().unwrap();
         for operation in DYNAMODB_OPERATIONS {
-            let refused = run(&database, operation, b"{").expect("known").expect_err("not json");
+            let refused = run(&database, operation, b"{")
+                .expect("known")
+                .expect_err("not json");
             assert_eq!(refused.status_code(), 400, "{operation}");
-            assert!(refused.to_json().contains("SerializationException"), "{operation}: {refused:?}");
+            assert!(
+                refused.to_json().contains("SerializationException"),
+                "{operation}: {refused:?}"
+            );
         }
         assert!(run(&database, "PutRecords", b"{}").is_none());
     }
@@ -125,14 +148,32 @@ mod tests {
         let cases = [
             ("GetItem", "{}", "ValidationException"),
             ("GetItem", r#"{"TableName":7,"Key":{}}"#, "SerializationException"),
-            ("GetItem", r#"{"TableName":"none","Key":{"k":{"S":"a"}}}"#, "ResourceNotFoundException"),
-            ("PutItem", r#"{"TableName":"none","Item":{"k":{}}}"#, "ValidationException"),
-            ("PutItem", r#"{"TableName":"none","Item":{"k":{"NULL":false}}}"#, "ValidationException"),
+            (
+                "GetItem",
+                r#"{"TableName":"none","Key":{"k":{"S":"a"}}}"#,
+                "ResourceNotFoundException",
+            ),
+            (
+                "PutItem",
+                r#"{"TableName":"none","Item":{"k":{}}}"#,
+                "ValidationException",
+            ),
+            (
+                "PutItem",
+                r#"{"TableName":"none","Item":{"k":{"NULL":false}}}"#,
+                "ValidationException",
+            ),
             ("CreateTable", r#"{"TableName":"x"}"#, "ValidationException"),
         ];
         for (operation, body, code) in cases {
-            let refused = run(&database, operation, body.as_bytes()).expect("known").expect_err(body);
-            assert!(refused.to_json().contains(code), "{operation} {body}: {}", refused.to_json());
+            let refused = run(&database, operation, body.as_bytes())
+                .expect("known")
+                .expect_err(body);
+            assert!(
+                refused.to_json().contains(code),
+                "{operation} {body}: {}",
+                refused.to_json()
+            );
             assert!(!refused.to_json().contains("VALIDATION"), "{}", refused.to_json());
         }
     }
