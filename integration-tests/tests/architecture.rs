@@ -13,6 +13,7 @@ const PURE: &[&str] = &[
     "kcl/src/assign",
     "kcl/src/shard_sync",
     "kcl/src/shard",
+    "local/src/engine",
 ];
 
 /// What must not be named in a pure folder.

@@ -55,6 +55,7 @@ mod settings;
 mod shard;
 mod stream;
 mod stream_settings;
+mod subscribe;
 mod subscription;
 mod tags;
 mod transition;

@@ -1,4 +1,4 @@
-//! SubscribeToShard: sessions that push records to one consumer of one shard, polled with the time.
+//! Subscriptions: sessions that push records to one consumer of one shard, polled with the time.
 //!
 //! ```text
 //!  subscribe ──> live ──poll──> Event   records, or nothing every 5 s: the continuation number moves on
@@ -11,13 +11,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::api::{ConsumerStatus, StartingPosition, SubscribeToShardRequest, SubscriptionEvent};
-use super::arn::{CONSUMER_PATTERN, Owner};
-use super::constraint::Constraints;
-use super::consumers::{self, Consumer};
+use super::api::{ConsumerStatus, SubscriptionEvent};
+use super::arn::Owner;
 use super::error::ServiceError;
 use super::fault::{Effect, Occasion, Stage};
-use super::iterator::{Asked, Finder, PositionNames, readable_shard};
 use super::operation::Operation;
 use super::read_limits::FanOutLimit;
 use super::stream::Stream;
@@ -51,23 +48,23 @@ pub(crate) struct Sessions {
 }
 
 #[derive(Debug)]
-struct Session {
-    stream: String,
-    incarnation: u64,
-    shard: u32,
-    consumer: String,
-    consumer_created_ms: u64,
-    next: u64,
-    ends_ms: u64,
-    heartbeat_ms: u64,
-    rate: Option<FanOutLimit>,
-    state: State,
+pub(super) struct Session {
+    pub(super) stream: String,
+    pub(super) incarnation: u64,
+    pub(super) shard: u32,
+    pub(super) consumer: String,
+    pub(super) consumer_created_ms: u64,
+    pub(super) next: u64,
+    pub(super) ends_ms: u64,
+    pub(super) heartbeat_ms: u64,
+    pub(super) rate: Option<FanOutLimit>,
+    pub(super) state: State,
     /// The event to be sent once more.
-    again: Option<SubscriptionEvent>,
+    pub(super) again: Option<SubscriptionEvent>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Live,
     /// The shard's last event is out.
     Finished,
@@ -82,6 +79,23 @@ impl Sessions {
         self.woken.extend(sessions);
     }
 
+    pub(super) fn open(&mut self, session: Session) -> SubscriptionId {
+        self.opened += 1;
+        let id = SubscriptionId(self.opened);
+        self.live.insert(id, session);
+        id
+    }
+
+    /// A later subscription takes the place of this one, if it still goes on.
+    pub(super) fn take_over(&mut self, previous: SubscriptionId) {
+        if let Some(session) = self.live.get_mut(&previous) {
+            if session.state == State::Live {
+                session.state = State::TakenOver;
+            }
+            self.woken.insert(previous);
+        }
+    }
+
     pub(crate) fn take_woken(&mut self) -> Vec<SubscriptionId> {
         let woken = std::mem::take(&mut self.woken);
         woken
@@ -92,86 +106,6 @@ impl Sessions {
 }
 
 impl Engine {
-    pub(crate) fn subscribe_to_shard(
-        &mut self,
-        request: SubscribeToShardRequest,
-        now_ms: u64,
-    ) -> Result<SubscriptionId, ServiceError> {
-        let now_ms = self.begin(Operation::SubscribeToShard, now_ms)?;
-        let position = request.starting_position.as_ref();
-        let shard_id = check(&request, position)?;
-        let arn = self
-            .owner
-            .parse_arn("consumerARN", request.consumer_arn.as_deref(), CONSUMER_PATTERN)?;
-        let Some(named) = arn.consumer else {
-            return Err(ServiceError::invalid_argument(
-                "ConsumerARN does not name a consumer.",
-            ));
-        };
-        let stream = super::find(
-            &mut self.streams,
-            &mut self.ledger,
-            &self.owner,
-            arn.stream,
-            now_ms,
-        )?;
-        let number = readable_shard(stream, shard_id, &self.owner)?;
-        retention::trim_expired(stream, number, &mut self.ledger, now_ms);
-        let incarnation = stream.incarnation;
-        let consumer = stream
-            .consumer_mut(named, now_ms)
-            .ok_or_else(|| consumers::not_found(named.name, arn.stream))?;
-        let turn = Turn {
-            consumer_arn: request.consumer_arn.as_deref().unwrap_or_default(),
-            shard_id,
-            shard: number,
-            rate_ms: if self.settings.limits.control { CALL_MS } else { 0 },
-            now_ms,
-        };
-        let fan_out = self.settings.fan_out;
-        let previous = turn.take(consumer, fan_out.resubscribe_ms)?;
-        let consumer_created_ms = consumer.created_ms;
-        let shard = stream.shard(number).ok_or_else(ServiceError::internal_failure)?;
-        let finder = Finder {
-            shard,
-            stream: arn.stream,
-            owner: &self.owner,
-            trimmed: self.settings.trimmed_positions,
-            names: NAMES,
-            now_ms,
-        };
-        let next = finder.find(&asked(position))?;
-        if request.dry_run {
-            return Err(ServiceError::dry_run());
-        }
-        self.sessions.opened += 1;
-        let id = SubscriptionId(self.sessions.opened);
-        let session = Session {
-            stream: arn.stream.to_owned(),
-            incarnation,
-            shard: number,
-            consumer: named.name.to_owned(),
-            consumer_created_ms,
-            next,
-            ends_ms: now_ms.saturating_add(fan_out.session_ms),
-            heartbeat_ms: now_ms.saturating_add(fan_out.heartbeat_ms),
-            rate: self.settings.limits.reads.then(|| FanOutLimit::new(now_ms)),
-            state: State::Live,
-            again: None,
-        };
-        if let Some(consumer) = stream.consumer_mut(named, now_ms) {
-            consumer.subscribed.insert(number, (now_ms, id));
-        }
-        if let Some(shard) = stream.shard_mut(number) {
-            shard.subscriptions.push(id);
-        }
-        self.sessions.live.insert(id, session);
-        if let Some(previous) = previous {
-            self.take_over(previous);
-        }
-        Ok(id)
-    }
-
     /// What a session has to say now. `End` for one that is not known, or no longer.
     pub(crate) fn poll_subscription(&mut self, id: SubscriptionId, now_ms: u64) -> SubscriptionPoll {
         let now_ms = self.advance(now_ms);
@@ -223,15 +157,6 @@ impl Engine {
     /// Sessions that have not ended.
     pub(crate) fn subscription_count(&self) -> usize {
         self.sessions.live.len()
-    }
-
-    fn take_over(&mut self, previous: SubscriptionId) {
-        if let Some(session) = self.sessions.live.get_mut(&previous) {
-            if session.state == State::Live {
-                session.state = State::TakenOver;
-            }
-            self.sessions.woken.insert(previous);
-        }
     }
 
     fn event_with_faults(
@@ -315,78 +240,6 @@ impl Session {
     }
 }
 
-/// One consumer's call for one shard.
-struct Turn<'a> {
-    consumer_arn: &'a str,
-    shard_id: &'a str,
-    shard: u32,
-    /// The least time between two calls.
-    rate_ms: u64,
-    now_ms: u64,
-}
-
-impl Turn<'_> {
-    /// Whether it is this call's turn, and which subscription it would take over.
-    fn take(
-        &self,
-        consumer: &mut Consumer,
-        resubscribe_ms: u64,
-    ) -> Result<Option<SubscriptionId>, ServiceError> {
-        let Self {
-            consumer_arn,
-            shard_id,
-            now_ms,
-            ..
-        } = *self;
-        let status = consumer.status(now_ms);
-        if status != ConsumerStatus::Active {
-            return Err(ServiceError::in_use(format!(
-                "Consumer {consumer_arn} not ACTIVE, instead in state {}",
-                status.as_str()
-            )));
-        }
-        let asked_ms = consumer.asked.get(&self.shard);
-        if asked_ms.is_some_and(|at| now_ms < at.saturating_add(self.rate_ms)) {
-            return Err(ServiceError::limit_exceeded(format!(
-                "Rate exceeded for consumer {consumer_arn} and shard {shard_id} in operation SubscribeToShard."
-            )));
-        }
-        consumer.asked.insert(self.shard, now_ms);
-        let before = consumer.subscribed.get(&self.shard).copied();
-        if before.is_some_and(|(at, _)| now_ms < at.saturating_add(resubscribe_ms)) {
-            return Err(ServiceError::in_use(format!(
-                "Another active subscription exists for consumer {consumer_arn} and shard {shard_id}."
-            )));
-        }
-        Ok(before.map(|(_, previous)| previous))
-    }
-}
-
-fn check<'a>(
-    request: &'a SubscribeToShardRequest,
-    position: Option<&StartingPosition>,
-) -> Result<&'a str, ServiceError> {
-    let mut constraints = Constraints::new();
-    constraints.required("consumerARN", request.consumer_arn.as_deref());
-    let shard_id = constraints.required("shardId", request.shard_id.as_deref());
-    if let Some(shard_id) = shard_id {
-        constraints.name("shardId", shard_id);
-    }
-    if constraints.required("startingPosition", position).is_some() {
-        asked(position).check(NAMES, &mut constraints);
-    }
-    constraints.finish()?;
-    Ok(shard_id.unwrap_or_default())
-}
-
-fn asked(position: Option<&StartingPosition>) -> Asked<'_> {
-    Asked {
-        position_type: position.and_then(|position| position.position_type.as_deref()),
-        number: position.and_then(|position| position.sequence_number.as_deref()),
-        timestamp_ms: position.and_then(|position| position.timestamp_ms),
-    }
-}
-
 fn taken_over(session: &Session) -> ServiceError {
     ServiceError::in_use(format!(
         "Another subscription of consumer {} to the same shard of stream {} has taken over.",
@@ -403,12 +256,5 @@ fn gone(session: &Session, owner: &Owner) -> ServiceError {
     ))
 }
 
-const NAMES: PositionNames = PositionNames {
-    position_type: "startingPosition.type",
-    number: "startingPosition.sequenceNumber",
-    operation: "SubscribeToShard",
-};
-/// Source: AWS API reference, SubscribeToShard: one call per second per consumer and shard.
-const CALL_MS: u64 = 1_000;
 /// As GetRecords; not documented for events.
 const MAX_EVENT_RECORDS: usize = 10_000;
