@@ -11,9 +11,9 @@
 //! ```
 //!
 //! Members that are not known are skipped, `null` is the same as absent, and of a member given twice the last
-//! counts. A body is read once, from front to back; what it may cost is bounded by its length: nesting is cut at
-//! [`DEEPEST`](reader::DEEPEST) levels, a list keeps [`MOST_ELEMENTS`](reader::MOST_ELEMENTS) elements and counts on the ones the engine refuses anyway, and
-//! no declared length is believed before the bytes are there.
+//! counts. A body is read once, from front to back, and what that costs is bounded by its length: nesting is cut
+//! at [`DEEPEST`](reader::DEEPEST) levels, a list keeps its first [`MOST_ELEMENTS`](reader::MOST_ELEMENTS), which is
+//! more than the engine takes, and no announced length is believed before the bytes are there.
 
 mod cbor;
 mod consumers;
