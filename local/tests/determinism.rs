@@ -155,11 +155,11 @@ async fn work(local: &InProcess, name: &str, remainder: usize, end: Instant) -> 
 #[tokio::test(start_paused = true)]
 async fn a_seed_has_one_history() {
     let length = Duration::from_secs(240);
-    let (history, put, read) = run(7, length).await;
-    let (again, ..) = run(7, length).await;
+    let (history, put, read) = Box::pin(run(7, length)).await;
+    let (again, ..) = Box::pin(run(7, length)).await;
     // Not assert_eq: two histories of some hundred kilobytes help nobody.
     assert!(history == again, "{}", first_difference(&history, &again));
-    let (other, ..) = run(8, length).await;
+    let (other, ..) = Box::pin(run(8, length)).await;
     assert!(history != other, "another seed has another history");
 
     let has = |what: &str| history.lines().any(|line| line.contains(what));
@@ -191,7 +191,7 @@ async fn a_virtual_hour_takes_seconds() {
     #[expect(clippy::disallowed_methods, reason = "how long it really takes is the point")]
     let before = std::time::SystemTime::now();
     let virtual_start = Instant::now();
-    let (history, put, read) = run(1, Duration::from_secs(3_600)).await;
+    let (history, put, read) = Box::pin(run(1, Duration::from_secs(3_600))).await;
     assert!(virtual_start.elapsed() >= Duration::from_secs(3_600));
     let took = before.elapsed().unwrap();
     assert!(

@@ -1,6 +1,6 @@
 //! What a rule is matched against.
 
-use super::fault::FaultService;
+use super::action::FaultService;
 
 /// Who calls: what a request tells about its sender without being asked to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

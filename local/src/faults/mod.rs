@@ -10,18 +10,20 @@
 //!                                                                           Verdict
 //! ```
 
+mod action;
 mod call;
 mod error;
 mod fault;
 mod script;
 mod table;
 
+pub use self::action::FaultService;
 pub use self::error::FaultError;
-pub use self::fault::{Fault, FaultService};
+pub use self::fault::Fault;
 pub use self::script::{Faults, FaultsBuilder, Reshard};
 pub use self::table::{FaultId, FaultStatus};
 
+pub(crate) use self::action::{DYNAMODB_OPERATIONS, Refusal};
 pub(crate) use self::call::{Call, Caller};
-pub(crate) use self::fault::{DYNAMODB_OPERATIONS, Refusal};
 pub(crate) use self::script::ScriptedReshard;
 pub(crate) use self::table::{Ending, EntryFault, FaultTable, Verdict};

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::action::{Action, Refusal};
 use super::call::Call;
 use super::error::FaultError;
-use super::fault::{Action, Fault, Refusal};
+use super::fault::Fault;
 use super::script::Faults;
 use crate::engine::dice::Dice;
 

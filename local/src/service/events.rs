@@ -135,7 +135,7 @@ impl Events {
             return;
         }
         for record in &mut event.records {
-            record.arrival_ms = super::kinesis::seen(record.arrival_ms, self.subject.skew_ms);
+            record.arrival_ms = super::verdict::seen(record.arrival_ms, self.subject.skew_ms);
         }
         let frame = event_stream::event(&event, self.subject.format);
         // Frames of one connection do not overtake each other.

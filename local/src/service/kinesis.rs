@@ -8,19 +8,17 @@ use std::time::Duration;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use axum::http::{HeaderMap, Request};
 use bytes::Bytes;
-use kinesis_aggregation::ShardId;
 use tokio::time::Instant;
 
 use super::events::{Events, Subject};
 use super::history::{describe, fingerprint};
 use super::latency::LatencyKind;
-use super::reply::{Answer, Cut, ReplyBody, answer};
+use super::replies::{Replies, outcome, unsigned};
+use super::reply::{Answer, Cut, ReplyBody};
+use super::verdict::{inject, service_error, shift_reply, shift_request};
 use super::world::{Entry, World, pause};
-use crate::engine::error::ServiceError;
-use crate::engine::{Effect, Engine, Fault, Settings, SubscriptionId, SubscriptionPoll, When};
-use crate::faults::{
-    Call, Caller, Ending, EntryFault, FaultService, Refusal, Reshard, ScriptedReshard, Verdict,
-};
+use crate::engine::{Engine, Settings, SubscriptionId, SubscriptionPoll};
+use crate::faults::{Call, Caller, Ending, FaultService, Reshard, ScriptedReshard, Verdict};
 use crate::wire::{self, Format, Reply, event_stream};
 
 /// A Kinesis that answers requests. Cheap to clone; all clones are one account.
@@ -310,53 +308,6 @@ struct Place {
     shard: Option<String>,
 }
 
-/// Makes the answers of one request.
-struct Replies<'a> {
-    world: &'a World,
-    request_id: &'a str,
-}
-
-impl Replies<'_> {
-    fn ok(&self, content_type: &'static str, body: ReplyBody, skew_ms: i64) -> Answer {
-        let date = self.world.date(skew_ms);
-        answer(
-            200,
-            Some(content_type),
-            None,
-            self.request_id,
-            date.as_deref(),
-            body,
-        )
-    }
-
-    fn error(&self, error: &ServiceError, format: Format, skew_ms: i64) -> Answer {
-        let (status, body, error_type) = wire::encode_error(error, format);
-        let date = self.world.date(skew_ms);
-        let body = ReplyBody::full(body);
-        let content_type = Some(format.content_type());
-        answer(
-            status,
-            content_type,
-            Some(error_type),
-            self.request_id,
-            date.as_deref(),
-            body,
-        )
-    }
-
-    fn refused(&self, refusal: &wire::Refusal) -> Answer {
-        let refused = refusal.encode();
-        answer(
-            refused.status,
-            refused.content_type,
-            Some(&refused.error_type),
-            self.request_id,
-            self.world.date(0).as_deref(),
-            ReplyBody::full(refused.body),
-        )
-    }
-}
-
 /// Who sends these headers.
 pub(crate) fn caller(headers: &HeaderMap) -> Caller {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -369,97 +320,6 @@ pub(crate) fn caller(headers: &HeaderMap) -> Caller {
 /// Whether a request carries a signature, by header or by query. It is not checked.
 fn is_signed(headers: &HeaderMap, query: Option<&str>) -> bool {
     headers.contains_key(AUTHORIZATION) || query.is_some_and(|query| query.contains("X-Amz-Signature="))
-}
-
-fn unsigned() -> ServiceError {
-    ServiceError::new(
-        "MissingAuthenticationTokenException",
-        400,
-        Some("Missing Authentication Token".to_owned()),
-    )
-}
-
-fn service_error(refusal: &Refusal) -> ServiceError {
-    ServiceError::new(
-        refusal.code.clone(),
-        refusal.status,
-        Some(refusal.message.clone()),
-    )
-}
-
-fn outcome(answer: &Answer, with_body: bool) -> String {
-    let status = answer.status().as_u16();
-    match answer.body() {
-        ReplyBody::Full(body) if with_body => {
-            let body = body.as_ref().map_or(0, |body| fingerprint(body));
-            format!("{status} body={body:016x}")
-        }
-        _ => format!("{status}"),
-    }
-}
-
-/// Scripts in the engine, for the one call to come, what only the engine can do.
-fn inject(
-    engine: &mut Engine,
-    verdict: &Verdict,
-) -> Vec<(Option<crate::faults::FaultId>, crate::engine::FaultId)> {
-    let mut injected = Vec::new();
-    if let Some(by) = verdict.stale {
-        let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
-        let fault = Fault::always(Effect::StaleShards { by_ms });
-        injected.push((None, engine.faults_mut().add(fault)));
-    }
-    for entry in &verdict.entries {
-        let fault = engine_fault(entry);
-        injected.push((Some(entry.id), engine.faults_mut().add(fault)));
-    }
-    injected
-}
-
-fn engine_fault(entry: &EntryFault) -> Fault {
-    Fault {
-        shard: entry.shard.as_deref().and_then(|shard| ShardId::new(shard).ok()),
-        when: When {
-            times: entry.times,
-            per_million: entry.per_million,
-            ..When::default()
-        },
-        ..Fault::always(Effect::RefuseEntry(service_error(&entry.refusal)))
-    }
-}
-
-/// A moment a caller sent, on the service's clock.
-fn sent(at_ms: u64, skew_ms: i64) -> u64 {
-    at_ms.saturating_add_signed(skew_ms)
-}
-
-/// A moment of the service, as a caller with this skew sees it.
-pub(super) fn seen(at_ms: u64, skew_ms: i64) -> u64 {
-    at_ms.saturating_add_signed(skew_ms.saturating_neg())
-}
-
-fn shift_request(request: &mut wire::Request, skew_ms: i64) {
-    let timestamp = match request {
-        wire::Request::GetShardIterator(request) => &mut request.timestamp_ms,
-        wire::Request::SubscribeToShard(request) => match &mut request.starting_position {
-            Some(position) => &mut position.timestamp_ms,
-            None => return,
-        },
-        wire::Request::ListShards(request) => match &mut request.shard_filter {
-            Some(filter) => &mut filter.timestamp_ms,
-            None => return,
-        },
-        _ => return,
-    };
-    *timestamp = timestamp.map(|at_ms| sent(at_ms, skew_ms));
-}
-
-fn shift_reply(reply: &mut Reply, skew_ms: i64) {
-    if let Reply::GetRecords(page) = reply {
-        for record in &mut page.records {
-            record.arrival_ms = seen(record.arrival_ms, skew_ms);
-        }
-    }
 }
 
 const TARGET: &str = "x-amz-target";

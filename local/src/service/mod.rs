@@ -18,8 +18,10 @@ mod events;
 mod history;
 mod kinesis;
 mod latency;
+mod replies;
 mod reply;
 mod setup;
+mod verdict;
 mod world;
 
 pub use self::history::{History, HistoryEntry};
