@@ -39,10 +39,11 @@ async fn run(seed: u64, length: Duration) -> (String, u64, u64) {
     local.create_stream("orders", 16).await.unwrap();
     table(&local).await;
     let end = Instant::now() + length;
+    let pause = (length / 360).max(Duration::from_secs(5));
     let (put, first, second) = tokio::join!(
-        produce(Client::new(&local.kinesis_config_as("producer")), end),
-        work(&local, "worker-0", 0, end),
-        work(&local, "worker-1", 1, end),
+        produce(Client::new(&local.kinesis_config_as("producer")), pause, end),
+        work(&local, "worker-0", 0, pause, end),
+        work(&local, "worker-1", 1, pause, end),
     );
     (local.history().to_string(), put, first + second)
 }
@@ -71,8 +72,8 @@ async fn table(local: &InProcess) {
     client.describe_table().table_name("leases").send().await.unwrap();
 }
 
-/// Puts 20 records every 5 seconds, again until they are in. Returns how many calls it took for granted.
-async fn produce(client: Client, end: Instant) -> u64 {
+/// Puts 20 records, again until they are in, then pauses. Returns how many it put, once each.
+async fn produce(client: Client, pause: Duration, end: Instant) -> u64 {
     let mut put = 0;
     while Instant::now() < end {
         let mut entries: Vec<PutRecordsRequestEntry> = (0..20)
@@ -99,13 +100,13 @@ async fn produce(client: Client, end: Instant) -> u64 {
             }
         }
         put += 20;
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        tokio::time::sleep(pause).await;
     }
     put
 }
 
-/// Reads every second shard every 5 seconds, and keeps a lease on each.
-async fn work(local: &InProcess, name: &str, remainder: usize, end: Instant) -> u64 {
+/// Reads every second shard, keeps a lease on each, then pauses. Returns how many records it read.
+async fn work(local: &InProcess, name: &str, remainder: usize, pause: Duration, end: Instant) -> u64 {
     let client = Client::new(&local.kinesis_config_as(name));
     let leases = aws_sdk_dynamodb::Client::new(&local.dynamodb_config_as(name));
     let mut iterators: BTreeMap<String, Option<String>> = BTreeMap::new();
@@ -147,7 +148,7 @@ async fn work(local: &InProcess, name: &str, remainder: usize, end: Instant) -> 
                 .expression_attribute_values(":me", AttributeValue::S(name.to_owned()));
             let _ = put.send().await;
         }
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        tokio::time::sleep(pause).await;
     }
     read
 }
@@ -195,10 +196,10 @@ async fn a_virtual_hour_takes_seconds() {
     assert!(virtual_start.elapsed() >= Duration::from_secs(3_600));
     let took = before.elapsed().unwrap();
     assert!(
-        put > 10_000 && read >= put * 9 / 10,
+        put > 6_000 && read >= put * 9 / 10,
         "{read} records read of {put}"
     );
-    assert!(history.lines().count() > 20_000);
+    assert!(history.lines().count() > 10_000);
     // A debug build on a busy machine; in release it is some seconds.
     assert!(
         took < Duration::from_secs(240),

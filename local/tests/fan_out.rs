@@ -96,6 +96,15 @@ async fn records_are_pushed_with_and_without_tls() {
     }
 }
 
+async fn connect(url: &str) -> TcpStream {
+    let stream = TcpStream::connect(url.trim_start_matches("http://"))
+        .await
+        .unwrap();
+    // One small request after the other must not wait for delayed acknowledgements.
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
 fn request(url: &str, target: &str, body: impl Into<Body>) -> Request<Body> {
     Request::post(url)
         .version(Version::HTTP_2)
@@ -115,9 +124,7 @@ async fn many_subscriptions_share_one_connection_in_the_clear() {
     local.create_stream("orders", 300).await.unwrap();
     let arn = consumer(&local).await;
     let url = local.kinesis_url();
-    let stream = TcpStream::connect(url.trim_start_matches("http://"))
-        .await
-        .unwrap();
+    let stream = connect(url).await;
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
             .await
@@ -153,9 +160,7 @@ async fn what_is_no_request_is_refused_and_the_endpoint_lives_on() {
     let local = Local::start().await.unwrap();
     local.create_stream("orders", 1).await.unwrap();
     for url in [local.kinesis_url(), local.dynamodb_url()] {
-        let stream = TcpStream::connect(url.trim_start_matches("http://"))
-            .await
-            .unwrap();
+        let stream = connect(url).await;
         let (mut sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
                 .await
@@ -218,9 +223,7 @@ async fn what_is_no_request_is_refused_and_the_endpoint_lives_on() {
 async fn a_request_without_a_signature_is_refused() {
     let local = Local::start().await.unwrap();
     let url = local.kinesis_url();
-    let stream = TcpStream::connect(url.trim_start_matches("http://"))
-        .await
-        .unwrap();
+    let stream = connect(url).await;
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
             .await
