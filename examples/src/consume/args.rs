@@ -39,7 +39,8 @@ pub struct ConsumeArgs {
     #[arg(long, value_name = "RECORDS")]
     pub expect: Option<NonZeroU64>,
 
-    /// Stop when no record has come for so long
+    /// Stop when no record has come for so long; while other workers hold shards, not before theirs would have come here
+    /// had they died (failover and 5 seconds)
     #[arg(long, value_name = "SECONDS")]
     pub idle_exit: Option<NonZeroU64>,
 
@@ -91,6 +92,12 @@ impl ConsumeArgs {
         self.output.as_os_str() == "-"
     }
 
+    /// How long a worker may be silent.
+    #[must_use]
+    pub fn failover(&self) -> Duration {
+        Duration::from_millis(self.failover_ms)
+    }
+
     /// The consumer's configuration.
     ///
     /// # Errors
@@ -102,7 +109,7 @@ impl ConsumeArgs {
         };
         let config = ConsumerConfig::builder(&self.application, self.stream.as_str())
             .initial_position(position)
-            .failover(Duration::from_millis(self.failover_ms))
+            .failover(self.failover())
             .start_timeout(START_TIMEOUT)
             .shutdown_timeout(SHUTDOWN_TIMEOUT);
         match &self.worker_id {

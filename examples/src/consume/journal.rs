@@ -119,11 +119,14 @@ impl Journal {
         self.done.cancelled().await;
     }
 
-    /// Waits until no record has come for `limit`; for ever without a limit.
-    pub async fn idle(&self, limit: Option<Duration>) {
-        let Some(limit) = limit else {
-            return std::future::pending().await;
-        };
+    /// For how long no record has come.
+    #[must_use]
+    pub fn idle_for(&self) -> Duration {
+        self.entries().last_record.elapsed()
+    }
+
+    /// Waits until no record has come for `limit`.
+    pub async fn idle(&self, limit: Duration) {
         loop {
             let due = self.entries().last_record + limit;
             if Instant::now() >= due {
@@ -215,11 +218,10 @@ mod tests {
         tokio::time::advance(Duration::from_secs(8)).await;
         journal.written(1, 1);
         let before = Instant::now();
-        journal.idle(Some(limit)).await;
+        journal.idle(limit).await;
         let waited = before.elapsed();
         assert!((limit..limit * 2).contains(&waited), "{waited:?}");
-        let forever = tokio::time::timeout(Duration::from_secs(1_000_000), journal.idle(None));
-        assert!(forever.await.is_err());
+        assert_eq!(journal.idle_for(), waited);
     }
 
     #[tokio::test]

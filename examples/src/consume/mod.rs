@@ -18,7 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use kcl::{Consumer, ConsumerConfig, ShardContext};
+use kcl::lease::Lease;
+use kcl::{Consumer, ConsumerConfig, DynamoDbLeaseStore, LeaseStore as _, ShardContext, WorkerId};
 use tokio_util::sync::CancellationToken;
 
 pub use self::args::{ConsumeArgs, Start};
@@ -99,6 +100,8 @@ async fn read(
     let (kinesis, dynamodb) = (access.kinesis(), access.dynamodb());
     let name: Arc<str> = args.output.display().to_string().into();
     let shared = Arc::clone(journal);
+    let table = DynamoDbLeaseStore::from_sdk_config(&dynamodb, config.lease_table_name());
+    let worker = config.worker_id().clone();
     let factory = move |shard: &ShardContext| {
         LineWriter::new(shard, output.clone(), Arc::clone(&name), Arc::clone(&shared))
     };
@@ -110,12 +113,32 @@ async fn read(
         tokio::select! {
             () = stop.cancelled() => {}
             () = journal.done() => {}
-            () = journal.idle(args.idle_exit.map(|limit| Duration::from_secs(limit.get()))) => {}
+            () = idle(args, journal, &table, &worker) => {}
             () = show_progress(args, journal) => {}
         }
     };
     consumer.run_until(ended).await?;
     Ok(())
+}
+
+/// Ends when the stream has been idle for as long as the user said. While a peer holds shards, only after the time in
+/// which the peer's death would have shown and its shards would have come here: else the last worker leaves too early.
+async fn idle(args: &ConsumeArgs, journal: &Journal, table: &DynamoDbLeaseStore, me: &WorkerId) {
+    let Some(limit) = args.idle_exit else {
+        return std::future::pending().await;
+    };
+    let limit = Duration::from_secs(limit.get());
+    let patience = limit.max(args.failover() + TAKE_OVER);
+    loop {
+        journal.idle(limit).await;
+        // A table that cannot be read says nothing about peers.
+        let Ok(listing) = table.list().await else { return };
+        let others = |lease: &Lease| !lease.is_finished() && lease.actual_owner() != Some(me);
+        if journal.idle_for() >= patience || !listing.leases.iter().any(others) {
+            return;
+        }
+        tokio::time::sleep(PEERS_SEEN_EVERY).await;
+    }
 }
 
 /// Never ends by itself. Draws nothing where lines go to the same terminal.
@@ -146,3 +169,7 @@ fn write_summary(args: &ConsumeArgs, summary: &Summary<'_>) -> Result<(), Consum
 
 /// One takes records apart, the other makes lines; writing has threads of its own.
 const THREADS: usize = 2;
+
+/// From a lease that expired to the first record read from its shard, with room to spare.
+const TAKE_OVER: Duration = Duration::from_secs(5);
+const PEERS_SEEN_EVERY: Duration = Duration::from_secs(1);

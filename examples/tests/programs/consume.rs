@@ -223,6 +223,37 @@ async fn after_sigkill_nothing_is_lost_and_order_holds() {
         .for_each(|output| assert_in_order(&output_lines(output)));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_worker_outlives_a_peer_that_died() {
+    let stage = stage().await;
+    let (one, two) = (stage.path("1.jsonl"), stage.path("2.jsonl"));
+    let outputs = [one.as_path(), two.as_path()];
+    let start = |name: &str, output: &Path| {
+        let args = [
+            "--worker-id",
+            name,
+            "--failover-ms",
+            "4000",
+            "--idle-exit",
+            "3",
+            "--output",
+            &crate::stage::text(output),
+        ];
+        stage.consume(&args).spawn().expect("a built program")
+    };
+    let (mut first, second) = (start("w1", &one), start("w2", &two));
+    let mut next = 0;
+    until_both_write(&stage, &mut next, &outputs).await;
+    first.kill().await.expect("was running");
+    put(&stage, next, next + 700).await;
+    next += 700;
+
+    // Its own shards are read at once; the dead worker's come only after more than the idle time.
+    ended(second).await.assert_done();
+    let counts = counts(&outputs);
+    assert!((0..next).all(|number| counts.contains_key(&number)));
+}
+
 /// Puts, a little at a time, until both workers have written something that was put after the other had started.
 async fn until_both_write(stage: &Stage, next: &mut u32, outputs: &[&Path; 2]) {
     for _ in 0..200 {
