@@ -14,6 +14,7 @@ const PURE: &[&str] = &[
     "kcl/src/shard_sync",
     "kcl/src/shard",
     "local/src/engine",
+    "local/src/faults",
 ];
 
 /// What must not be named in a pure folder.
