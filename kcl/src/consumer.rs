@@ -71,6 +71,7 @@ impl<F: RecordProcessorFactory> Consumer<F> {
         let stop = self.worker.stop.clone();
         let mut run = pin!(self.worker.run());
         tokio::select! {
+            biased;
             ended = &mut run => ended,
             () = shutdown => {
                 stop.cancel();

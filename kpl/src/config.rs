@@ -23,6 +23,7 @@ pub struct ProducerConfig {
     max_in_flight_requests: usize,
     connect_timeout: Duration,
     request_timeout: Duration,
+    seed: Option<u64>,
 }
 
 impl ProducerConfig {
@@ -125,6 +126,12 @@ impl ProducerConfig {
     pub fn request_timeout(&self) -> Duration {
         self.request_timeout
     }
+
+    /// See [`ProducerConfigBuilder::seed`].
+    #[must_use]
+    pub fn seed(&self) -> Option<u64> {
+        self.seed
+    }
 }
 
 impl Default for ProducerConfig {
@@ -186,6 +193,7 @@ impl Default for ProducerConfigBuilder {
             max_in_flight_requests: 24,
             connect_timeout: Duration::from_secs(6),
             request_timeout: Duration::from_secs(6),
+            seed: None,
         };
         Self {
             aggregation_max_size: config.aggregation_max_size(),
@@ -331,6 +339,14 @@ impl ProducerConfigBuilder {
     #[must_use]
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.config.request_timeout = timeout;
+        self
+    }
+
+    /// Draws jitter from this seed: for tests in virtual time, where the same answers at the same moments are to give
+    /// the same calls. Streams of one producer draw differently. Default: none, every producer is different.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.config.seed = Some(seed);
         self
     }
 

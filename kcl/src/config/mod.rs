@@ -1,5 +1,6 @@
 //! The consumer's settings: one builder, checked in one place, immutable afterwards.
 
+mod chance;
 mod coordination;
 mod lease;
 mod retrieval;
@@ -34,6 +35,7 @@ pub struct ConsumerConfig {
     stream: StreamName,
     worker_id: WorkerId,
     initial_position: InitialPosition,
+    seed: Option<u64>,
     pub(crate) leasing: Leasing,
     pub(crate) retrieval: Retrieval,
     pub(crate) coordination: Coordination,
@@ -75,6 +77,7 @@ impl ConsumerConfig {
             stream: stream_name.to_owned(),
             worker_id: None,
             initial_position: InitialPosition::default(),
+            seed: None,
             leasing: Leasing::default(),
             retrieval: Retrieval::default(),
             coordination: Coordination::default(),
@@ -120,6 +123,7 @@ pub struct ConsumerConfigBuilder {
     stream: String,
     worker_id: Option<String>,
     initial_position: InitialPosition,
+    seed: Option<u64>,
     leasing: Leasing,
     retrieval: Retrieval,
     coordination: Coordination,
@@ -171,6 +175,7 @@ impl ConsumerConfigBuilder {
             stream,
             worker_id: WorkerId::new(&self.worker_id.unwrap_or_else(unique_worker_id)),
             initial_position: self.initial_position,
+            seed: self.seed,
             leasing: self.leasing,
             retrieval: self.retrieval,
             coordination: self.coordination,

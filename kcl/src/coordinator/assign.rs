@@ -6,6 +6,8 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use kinesis_aggregation::ShardId;
+use rand::Rng as _;
+use rand::rngs::SmallRng;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -29,6 +31,7 @@ pub(super) struct Assigner<S: Source, F> {
     shop: Arc<Workshop<S, F>>,
     stop: CancellationToken,
     observed: Observed,
+    rng: SmallRng,
     /// Rows that could not be read in the last round: told again only when the number changes.
     skipped: usize,
 }
@@ -36,6 +39,7 @@ pub(super) struct Assigner<S: Source, F> {
 impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
     pub(super) fn new(shop: Arc<Workshop<S, F>>, stop: CancellationToken) -> Self {
         Self {
+            rng: shop.config.rng("assign"),
             shop,
             stop,
             observed: Observed::new(),
@@ -70,7 +74,7 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         };
         let held = shards.keys();
         let snapshot = Snapshot::new(me.clone(), &listing, &held, &self.observed, patience, now);
-        let plan = plan(&snapshot, &limits(leasing), rand::random());
+        let plan = plan(&snapshot, &limits(leasing), self.rng.random());
         if !plan.is_empty() {
             debug!(
                 take = plan.take.len(),

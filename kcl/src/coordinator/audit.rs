@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use rand::Rng as _;
+use rand::rngs::SmallRng;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::{info, warn};
@@ -26,12 +28,14 @@ pub(super) struct Auditor<S: Source, F> {
     shop: Arc<Workshop<S, F>>,
     wake: Arc<Notify>,
     holes: HoleWatch,
+    rng: SmallRng,
 }
 
 impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
     /// `wake` is told when there are new leases to take.
     pub(super) fn new(shop: Arc<Workshop<S, F>>, wake: Arc<Notify>) -> Self {
         Self {
+            rng: shop.config.rng("audit"),
             shop,
             wake,
             holes: HoleWatch::new(ROUNDS),
@@ -42,7 +46,7 @@ impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
         loop {
             // Workers that started together need not audit together.
             let interval = self.shop.config.coordination.shard_sync_interval;
-            sleep(interval.mul_f64(0.9 + 0.2 * rand::random::<f64>())).await;
+            sleep(interval.mul_f64(self.rng.random_range(0.9..1.1))).await;
             self.round().await;
         }
     }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use rand::Rng as _;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
@@ -25,6 +26,7 @@ async fn shards<S: Source, F>(shop: &Workshop<S, F>) -> Result<Vec<Shard>, RunEr
     let patience = shop.config.coordination.start_timeout;
     let listed = until(
         patience,
+        shop.config.rng("start/list").random(),
         || shop.source.list_shards(),
         |failure| failure.kind.is_transient(),
     )
@@ -68,9 +70,10 @@ async fn shards<S: Source, F>(shop: &Workshop<S, F>) -> Result<Vec<Shard>, RunEr
 async fn prepare_table<S: Source, F>(shop: &Workshop<S, F>, shards: &[Shard]) -> Result<(), RunError> {
     let patience = shop.config.coordination.start_timeout;
     let again = StoreError::is_retryable;
-    let prepared = until(patience, || shop.store.prepare(), again).await;
+    let mut rng = shop.config.rng("start/prepare");
+    let prepared = until(patience, rng.random(), || shop.store.prepare(), again).await;
     let synced = match prepared {
-        Ok(()) => until(patience, || create_missing(shop, shards), again).await,
+        Ok(()) => until(patience, rng.random(), || create_missing(shop, shards), again).await,
         Err(error) => Err(error),
     };
     match synced {
@@ -89,6 +92,7 @@ async fn prepare_table<S: Source, F>(shop: &Workshop<S, F>, shards: &[Shard]) ->
 /// Repeats what failed for a while, as long as waiting may help.
 async fn until<T, E, Fut>(
     patience: Duration,
+    jitter: u64,
     mut call: impl FnMut() -> Fut,
     may_help: impl Fn(&E) -> bool,
 ) -> Result<T, E>
@@ -101,6 +105,7 @@ where
         .with_min_delay(MIN_PAUSE)
         .with_max_delay(MAX_PAUSE)
         .with_jitter()
+        .with_jitter_seed(jitter)
         .without_max_times()
         .build();
     loop {

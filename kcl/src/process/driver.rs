@@ -66,6 +66,7 @@ impl Signals {
                 (Standing::Lost, _) => break Interrupt::LeaseLost,
                 (Standing::Wanted { .. }, None) => break Interrupt::Stop,
                 (_, told) => tokio::select! {
+                    biased;
                     changed = self.standing.changed() => if changed.is_err() {
                         break Interrupt::LeaseLost;
                     },

@@ -10,6 +10,8 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures::FutureExt as _;
 use kinesis_aggregation::HashKeyRange;
+use rand::Rng as _;
+use rand::rngs::SmallRng;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error, info, warn};
@@ -59,6 +61,7 @@ pub(super) struct Hands<S: Source, F: RecordProcessorFactory> {
     in_hand: Option<HeldBatch>,
     end: ShardEnd,
     pauses: Option<ExponentialBackoff>,
+    rng: SmallRng,
     /// In a row, of the step that is repeated.
     failures: u32,
 }
@@ -70,6 +73,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         lease: Lease,
         keeper: KeeperHandle,
     ) -> Self {
+        let rng = shop.config.rng(&format!("process/{}", shard.shard_id()));
         Self {
             shop,
             shard,
@@ -81,6 +85,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
             in_hand: None,
             end: ShardEnd::default(),
             pauses: None,
+            rng,
             failures: 0,
         }
     }
@@ -318,6 +323,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
                 .with_min_delay(min)
                 .with_max_delay(max)
                 .with_jitter()
+                .with_jitter_seed(self.rng.random())
                 .without_max_times()
                 .build()
         });

@@ -54,12 +54,16 @@ impl KinesisStream {
             .clone()
             .retry_config(no_retries)
             .timeout_config(timeouts(timeout, timeout));
+        let control_pause = match config.is_seeded() {
+            true => Duration::ZERO,
+            false => CONTROL_BACKOFF,
+        };
         let control = builder
             .clone()
             .retry_config(
                 RetryConfig::standard()
                     .with_max_attempts(CONTROL_ATTEMPTS)
-                    .with_initial_backoff(CONTROL_BACKOFF),
+                    .with_initial_backoff(control_pause),
             )
             .retry_partition(RetryPartition::new("kinesis-kcl-control"))
             .timeout_config(timeouts(CONTROL_TIMEOUT, CONTROL_TIMEOUT * 2));

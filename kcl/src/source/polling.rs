@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use kinesis_aggregation::{HashKeyRange, ShardId};
+use rand::Rng as _;
+use rand::rngs::SmallRng;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
@@ -29,6 +31,7 @@ pub(crate) struct PollingReader {
     first_asked: Option<SystemTime>,
     pace: Pace,
     trouble: Trouble,
+    rng: SmallRng,
     /// The end of the pause after a failure.
     not_before: Option<Instant>,
 }
@@ -36,6 +39,7 @@ pub(crate) struct PollingReader {
 impl PollingReader {
     pub(crate) fn new(stream: KinesisStream, shard: ShardId, range: HashKeyRange, start: StartAt) -> Self {
         let pace = Pace::new(stream.config().retrieval.idle);
+        let rng = stream.config().rng(&format!("read/{shard}"));
         Self {
             stream,
             shard,
@@ -46,6 +50,7 @@ impl PollingReader {
             first_asked: None,
             pace,
             trouble: Trouble::default(),
+            rng,
             not_before: None,
         }
     }
@@ -132,7 +137,7 @@ impl PollingReader {
             },
             _ => {}
         }
-        let pause = self.trouble.pause();
+        let pause = self.trouble.pause(&mut self.rng);
         let attempt = self.trouble.failures;
         // Throttling is everyday life where several applications read; the first time of anything else is news.
         if failure.kind == Kind::Throttled && attempt < LOUD_AFTER {
@@ -172,13 +177,14 @@ struct Trouble {
 }
 
 impl Trouble {
-    fn pause(&mut self) -> Duration {
+    fn pause(&mut self, rng: &mut SmallRng) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let pauses = self.pauses.get_or_insert_with(|| {
             ExponentialBuilder::new()
                 .with_min_delay(MIN_PAUSE)
                 .with_max_delay(MAX_PAUSE)
                 .with_jitter()
+                .with_jitter_seed(rng.random())
                 .without_max_times()
                 .build()
         });

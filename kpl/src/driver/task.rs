@@ -101,13 +101,16 @@ impl StreamTask {
                 break;
             }
             let timer = self.timer();
+            // In a fixed order, so that the same events have the same course; what is rare goes first and cannot keep
+            // from its turn what may always be ready.
             tokio::select! {
+                biased;
+                () = self.closing.cancelled(), if self.phase == Phase::Open => self.on_closing(),
+                Some(reply) = self.calls.join_next() => self.on_reply(reply),
+                () = tokio::time::sleep_until(timer) => self.pipeline.handle_timeout(now()),
                 _ = self.commands.recv_many(&mut self.received, COMMANDS_AT_ONCE), if self.takes_commands() => {
                     self.on_commands();
                 }
-                Some(reply) = self.calls.join_next() => self.on_reply(reply),
-                () = tokio::time::sleep_until(timer) => self.pipeline.handle_timeout(now()),
-                () = self.closing.cancelled(), if self.phase == Phase::Open => self.on_closing(),
             }
         }
         tracing::debug!(stream = %self.stream, "stream task ended");
