@@ -1,0 +1,85 @@
+//! Who keeps the service's rules: runs the cases of `integration_tests::conformance` against any number of endpoints.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use integration_tests::conformance::{Report, Target, cases, run};
+
+/// Holds endpoints to the service's documented behaviour and prints who keeps which rule.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// `ours`, `in-process`, `ferrokinesis`, `URL`, or `NAME=URL`; may be given several times. Default: all but URLs.
+    #[arg(long, value_parser = target)]
+    against: Vec<Target>,
+
+    /// Only cases whose family or rule contains this.
+    #[arg(long)]
+    only: Option<String>,
+
+    /// Writes the table between the two markers of this file.
+    #[arg(long, conflicts_with = "only")]
+    write: Option<PathBuf>,
+
+    /// Fails unless the table between the two markers of this file is the one found now.
+    #[arg(long, conflicts_with_all = ["only", "write"])]
+    check: Option<PathBuf>,
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    Target::parse(text).ok_or_else(|| "neither ours, in-process, ferrokinesis, a URL nor NAME=URL".to_owned())
+}
+
+fn main() -> ExitCode {
+    match everything(Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("conformance: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether ours keeps every rule and the table is as it was to be.
+fn everything(mut arguments: Arguments) -> Result<bool, Box<dyn std::error::Error>> {
+    if arguments.against.is_empty() {
+        arguments.against = vec![Target::Sockets, Target::InProcess, Target::Ferrokinesis];
+    }
+    let mut cases = cases();
+    if let Some(only) = &arguments.only {
+        cases.retain(|case| case.family().contains(only) || case.name().contains(only));
+    }
+    let mut report = Report::new(cases);
+    for target in arguments.against {
+        let verdicts = runtime(&target)?.block_on(run(&target, report.cases()))?;
+        report.add(target.clone(), verdicts);
+        println!("== {}\n{}", target.name(), report.lines(&target));
+    }
+    let mut is_right = report.is_ours_green();
+    if let Some(path) = &arguments.write {
+        let document = std::fs::read_to_string(path)?;
+        std::fs::write(path, report.put_into(&document)?)?;
+    }
+    if let Some(path) = &arguments.check {
+        let document = std::fs::read_to_string(path)?;
+        if report.put_into(&document)? != document {
+            eprintln!(
+                "conformance: the table of {} is not what was found",
+                path.display()
+            );
+            is_right = false;
+        }
+    }
+    Ok(is_right)
+}
+
+/// Virtual time for what has no socket, two threads for what has.
+fn runtime(target: &Target) -> std::io::Result<tokio::runtime::Runtime> {
+    if *target == Target::InProcess {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        return builder.enable_all().start_paused(true).build();
+    }
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build()
+}
