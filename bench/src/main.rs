@@ -4,6 +4,8 @@
 //! Every case runs in a process of its own, so that CPU time and peak memory are its own. The floor of the
 //! producer replays the very requests our producer made (how many, how many entries, how many bytes each), and
 //! computes the MD5 sums nobody can avoid: one for each key, one for each aggregate.
+//!
+//! `bench endpoint-cost` asks what the endpoint itself costs.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
@@ -14,6 +16,7 @@ use clap::{Parser, Subcommand};
 mod case;
 mod consumer;
 mod endpoint;
+mod endpoint_cost;
 mod meter;
 mod producer;
 mod report;
@@ -27,18 +30,24 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     /// Pairs measured for each line; the median is printed.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, global = true)]
     rounds: usize,
     /// A tenth of the records and one round: shows that it runs, measures little.
-    #[arg(long)]
+    #[arg(long, global = true)]
     quick: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the endpoint until killed (used by the benchmark itself).
+    /// CPU of the endpoint itself per GB put, beside that of ferrokinesis.
+    EndpointCost,
+    /// Serve an endpoint until killed (used by the benchmark itself).
     #[command(hide = true)]
-    Endpoint,
+    Endpoint {
+        /// What serves.
+        #[arg(value_enum)]
+        engine: endpoint::Engine,
+    },
     /// Run one case and print its figures (used by the benchmark itself).
     #[command(hide = true)]
     Case(case::Case),
@@ -47,14 +56,23 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
-        Some(Command::Endpoint) => endpoint::serve(),
+        Some(Command::EndpointCost) => {
+            endpoint_cost::run(if cli.quick { 1 } else { cli.rounds.max(1) }, cli.quick)
+        }
+        Some(Command::Endpoint { engine }) => endpoint::serve(engine),
         Some(Command::Case(case)) => case.run(),
         None => report::run(if cli.quick { 1 } else { cli.rounds.max(1) }, cli.quick),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprint!("error: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                eprint!(": {error}");
+                cause = error.source();
+            }
+            eprintln!();
             ExitCode::FAILURE
         }
     }

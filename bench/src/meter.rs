@@ -28,15 +28,6 @@ pub(crate) struct Figures {
 impl Figures {
     /// Reads this process's clock and peak; the counts are the caller's.
     pub(crate) fn of_this_process(wall: Duration) -> Result<Self, BoxError> {
-        let stat = fs::read_to_string("/proc/self/stat")?;
-        // The second field is the command in parentheses and may hold anything: count from its end.
-        let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let ticks: u64 = rest
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .filter_map(|t| t.parse::<u64>().ok())
-            .sum();
         let status = fs::read_to_string("/proc/self/status")?;
         let peak_kib: f64 = status
             .lines()
@@ -44,7 +35,7 @@ impl Figures {
             .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
             .ok_or("no VmHWM in /proc/self/status")?;
         Ok(Self {
-            cpu_seconds: ticks as f64 / TICKS_PER_SECOND,
+            cpu_seconds: cpu_seconds_of(std::process::id())?,
             peak_megabytes: peak_kib / 1024.0,
             wall_seconds: wall.as_secs_f64(),
             ..Self::default()
@@ -84,6 +75,20 @@ impl Figures {
             requests: count("requests")?,
         })
     }
+}
+
+/// User and system time of a process so far, start-up included.
+pub(crate) fn cpu_seconds_of(process: u32) -> Result<f64, BoxError> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The second field is the command in parentheses and may hold anything: count from its end.
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: u64 = rest
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|t| t.parse::<u64>().ok())
+        .sum();
+    Ok(ticks as f64 / TICKS_PER_SECOND)
 }
 
 /// `USER_HZ`, 100 on every Linux that Rust supports at tier 1.

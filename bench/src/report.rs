@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::BoxError;
 use crate::case::{Case, Who};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Engine};
 use crate::meter::Figures;
 
 /// The workloads of the table: 100 B and 1 KiB records.
@@ -38,7 +38,7 @@ type Pair = (Figures, Figures);
 
 /// One endpoint, one stream; put by ours and by the floor, read by ours and by the floor.
 fn one_round(records: usize, size: usize, round: usize) -> Result<(Pair, Pair), BoxError> {
-    let endpoint = Endpoint::start()?;
+    let endpoint = Endpoint::start(Engine::Ours)?;
     create_streams(&endpoint)?;
     let shapes: PathBuf = std::env::temp_dir().join(format!("kinesis-bench-{}.json", std::process::id()));
     let case = |who, stream: &str| Case {
@@ -107,7 +107,7 @@ fn line(name: &str, pairs: &[Pair]) {
 }
 
 /// The middle value; ratios are taken pair by pair, since the machine's speed drifts.
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
