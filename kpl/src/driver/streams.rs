@@ -118,7 +118,9 @@ impl Streams {
             receiver,
             self.closing.clone(),
             Arc::clone(&failed),
-            self.config.seed().map_or_else(chance, |seed| of_stream(seed, &stream)),
+            self.config
+                .seed()
+                .map_or_else(chance, |seed| of_stream(seed, &stream)),
         );
         let span = tracing::debug_span!("kpl.stream", %stream);
         self.tasks.spawn_on(task.run().instrument(span), &self.runtime);
@@ -137,9 +139,12 @@ fn chance() -> u64 {
 
 /// FNV-1a, so that two streams of one seed are two.
 fn of_stream(seed: u64, stream: &StreamName) -> u64 {
-    stream.as_str().bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    stream
+        .as_str()
+        .bytes()
+        .fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
 }
 
 /// Commands on their way to a task; the records among them are bounded by the permits as well.
