@@ -15,7 +15,7 @@ use crate::producer::client;
 use crate::report::median;
 use crate::workload::Events;
 
-/// Runs `rounds` pairs, in turn first and second, and prints the medians.
+/// Runs `rounds` pairs, in turn first and second, and prints the medians; fails if ours costs more.
 pub(crate) fn run(rounds: usize, quick: bool) -> Result<(), BoxError> {
     let requests = if quick { REQUESTS / 10 } else { REQUESTS };
     println!(
@@ -46,6 +46,9 @@ pub(crate) fn run(rounds: usize, quick: bool) -> Result<(), BoxError> {
         of(|pair| pair.0),
         of(|pair| pair.1)
     );
+    if ratio > 1.0 {
+        return Err(format!("the endpoint costs {ratio:.2} times what ferrokinesis does").into());
+    }
     Ok(())
 }
 
