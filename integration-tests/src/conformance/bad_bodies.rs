@@ -34,7 +34,7 @@ const fn case(name: &'static str, check: super::Check) -> Case {
     Case::new(
         "Bad bodies",
         name,
-        "AWS JSON 1.1 and CBOR protocols; API, \"Common Errors\"",
+        "AWS JSON 1.1 protocol, in JSON or CBOR; codes: observed",
         check,
     )
 }

@@ -25,7 +25,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     case(
         "numbers of children are above their parent's",
-        "API SequenceNumberRange",
+        "API PutRecord says they climb; across shards: observed",
         |s| Box::pin(numbers(s)),
     ),
     case("a closed shard cannot be split", "API SplitShard", |s| {

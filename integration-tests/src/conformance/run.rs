@@ -1,7 +1,5 @@
 //! Cases against one target.
 
-use std::time::Duration;
-
 use futures::{StreamExt, stream};
 
 use super::{Case, Need, Target, TargetError, Violation};
@@ -36,7 +34,7 @@ async fn verdict(target: &Target, case: &Case) -> Result<Verdict, TargetError> {
     let subject = Box::pin(target.subject(case.needs)).await?;
     let client = subject.client.clone();
     let stream = subject.stream.clone();
-    let outcome = tokio::time::timeout(LONGEST, (case.check)(subject)).await;
+    let outcome = tokio::time::timeout(target.longest(), (case.check)(subject)).await;
     if let (Target::Remote { .. }, true) = (target, case.needs != Need::Clock) {
         // Nothing to do about a stream that does not go.
         let delete = client.delete_stream().stream_name(stream);
@@ -45,9 +43,6 @@ async fn verdict(target: &Target, case: &Case) -> Result<Verdict, TargetError> {
     Ok(match outcome {
         Ok(Ok(())) => Verdict::Kept,
         Ok(Err(violation)) => Verdict::Broken(violation),
-        Err(_) => Verdict::Broken(Violation::Silent(LONGEST.as_secs())),
+        Err(_) => Verdict::Broken(Violation::Silent(target.longest().as_secs())),
     })
 }
-
-/// The longest case waits a little over five seconds for a subscription to be taken over; the rest is for busy machines.
-const LONGEST: Duration = Duration::from_secs(40);

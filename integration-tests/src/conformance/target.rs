@@ -107,7 +107,17 @@ impl Target {
             Self::Sockets | Self::Ferrokinesis => 8,
             // One thread, and its time is what it takes.
             Self::InProcess => 1,
+            // Of 5 streams in CREATING, which one endpoint for all cases may count.
             Self::Remote { .. } => 4,
+        }
+    }
+
+    /// How long a case may take. The longest of ours waits a little over five seconds for a subscription to be taken
+    /// over; the rest is for busy machines, and for witnesses that are slow with many bytes.
+    pub(super) const fn longest(&self) -> Duration {
+        match self {
+            Self::Remote { .. } => Duration::from_secs(40),
+            Self::Sockets | Self::InProcess | Self::Ferrokinesis => Duration::from_secs(20),
         }
     }
 

@@ -107,13 +107,18 @@ async fn hashed(s: Subject) -> Result<(), Violation> {
 
 async fn explicit(s: Subject) -> Result<(), Violation> {
     s.create(2).await?;
-    for (hash_key, shard) in [
-        (0, FIRST),
-        (HIGHEST / 2, FIRST),
-        (HIGHEST / 2 + 1, "shardId-000000000001"),
-        (HIGHEST, "shardId-000000000001"),
-    ] {
-        same("ShardId", s.put_at(hash_key, "x").await?.shard_id(), shard)?;
+    for shard in s.shards().await? {
+        let range = shard.hash_key_range().ok_or(Violation::Missing("HashKeyRange"))?;
+        for hash_key in [range.starting_hash_key(), range.ending_hash_key()] {
+            let hash_key = hash_key
+                .parse()
+                .map_err(|_| Violation::Missing("a decimal hash key"))?;
+            same(
+                "ShardId",
+                s.put_at(hash_key, "x").await?.shard_id(),
+                shard.shard_id(),
+            )?;
+        }
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.logging.LogManager;
 import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
 import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
 import software.amazon.awssdk.core.SdkBytes;
@@ -63,6 +64,8 @@ public final class Client {
             System.err.println("usage: Client URL");
             System.exit(2);
         }
+        // Netty's words on cancelled subscriptions are nobody's concern.
+        LogManager.getLogManager().reset();
         var formats = new HashSet<String>();
         try (var kinesis = connect(URI.create(arguments[0]), formats)) {
             new Client(kinesis).run();
@@ -98,24 +101,25 @@ public final class Client {
         kinesis.createStream(create -> create.streamName(stream).shardCount(SHARDS)).join();
         untilActive();
         put(0, RECORDS);
-        var polled = new HashMap<String, String>();
+        Map<String, String> polled = new HashMap<>();
         for (Shard shard : shards()) {
             read(shard.shardId(), polled);
         }
         check(polled.equals(written), "put " + written.size() + " records and read " + polled.size());
         missingStream();
 
-        int pushedShards = reshard();
+        polled = reshard();
         String consumer = register();
         var pushed = new HashMap<String, String>();
-        for (Shard shard : shards()) {
+        List<Shard> shards = shards();
+        for (Shard shard : shards) {
             subscribe(consumer, shard.shardId(), pushed);
         }
         check(pushed.equals(written), "put " + written.size() + " records and had " + pushed.size() + " pushed");
 
         kinesis.deleteStream(delete -> delete.streamName(stream).enforceConsumerDeletion(true)).join();
         System.out.printf("java client: %d records put as CBOR, %d polled, %d pushed from %d shards%n",
-            written.size(), polled.size(), pushed.size(), pushedShards);
+            written.size(), polled.size(), pushed.size(), shards.size());
     }
 
     private void put(int first, int count) {
@@ -165,7 +169,7 @@ public final class Client {
     }
 
     /** Splits the first shard, writes on, reads parent and children by polling. */
-    private int reshard() throws Exception {
+    private Map<String, String> reshard() throws Exception {
         Shard first = shards().get(0);
         var end = new java.math.BigInteger(first.hashKeyRange().endingHashKey());
         String middle = end.shiftRight(1).toString();
@@ -181,7 +185,7 @@ public final class Client {
             read(shard.shardId(), polled);
         }
         check(polled.equals(written), "after the split: put " + written.size() + " records and read " + polled.size());
-        return all.size();
+        return polled;
     }
 
     private String register() throws Exception {
