@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use integration_tests::conformance::{Report, Target, cases, run};
+use integration_tests::conformance::{Case, Report, Target, TargetError, Verdict, cases, run};
 
 /// Holds endpoints to the service's documented behaviour and prints who keeps which rule.
 #[derive(Debug, Parser)]
@@ -47,8 +47,20 @@ fn everything(mut arguments: Arguments) -> Result<bool, Box<dyn std::error::Erro
         cases.retain(|case| case.family().contains(only) || case.name().contains(only));
     }
     let mut report = Report::new(cases);
-    for target in arguments.against {
-        let verdicts = runtime(&target)?.block_on(run(&target, report.cases()))?;
+    let all = report.cases();
+    // Side by side: most of the time of most targets is waiting.
+    let verdicts: Vec<_> = std::thread::scope(|scope| {
+        let targets = arguments.against.iter();
+        let running: Vec<_> = targets
+            .map(|target| scope.spawn(move || verdicts(target, all)))
+            .collect();
+        running
+            .into_iter()
+            .map(std::thread::ScopedJoinHandle::join)
+            .collect()
+    });
+    for (target, verdicts) in arguments.against.into_iter().zip(verdicts) {
+        let verdicts = verdicts.map_err(|_| "a case panicked")??;
         report.add(target.clone(), verdicts);
         println!("== {}\n{}", target.name(), report.lines(&target));
     }
@@ -57,6 +69,10 @@ fn everything(mut arguments: Arguments) -> Result<bool, Box<dyn std::error::Erro
         std::fs::write(path, report.put_into(&document)?)?;
     }
     Ok(report.is_ours_green())
+}
+
+fn verdicts(target: &Target, cases: &[Case]) -> Result<Vec<Verdict>, TargetError> {
+    runtime(target)?.block_on(run(target, cases))
 }
 
 /// Virtual time for what has no socket, two threads for what has.

@@ -36,7 +36,7 @@ impl Report {
         &self.cases
     }
 
-    /// Adds what [`run`](super::run) said of a target.
+    /// Adds what [`run`](super::run()) said of a target.
     pub fn add(&mut self, target: Target, verdicts: Vec<Verdict>) {
         self.columns.push((target, verdicts));
     }
@@ -132,11 +132,16 @@ impl Report {
         }
     }
 
-    /// Without what differs from run to run, so that the same result is the same text: long numbers and line ends.
+    /// Without what differs from run to run, so that the same result is the same text: long numbers and line ends. And
+    /// cut where a reader has had enough.
     fn steady(text: &str) -> String {
         let mut steady = String::new();
         let mut digits = 0;
-        for letter in text.chars() {
+        for (at, letter) in text.chars().enumerate() {
+            if at == LONGEST_REASON {
+                steady.push('…');
+                break;
+            }
             digits = if letter.is_ascii_digit() { digits + 1 } else { 0 };
             match letter {
                 '\n' | '\r' => steady.push(' '),
@@ -172,6 +177,7 @@ impl Report {
 pub const MARKER: &str = "<!-- conformance -->";
 
 const LONGEST_NUMBER: usize = 4;
+const LONGEST_REASON: usize = 240;
 
 #[cfg(test)]
 mod tests {
@@ -202,6 +208,13 @@ mod tests {
             report().put_into("nothing"),
             Err(ReportError::Markers(0))
         ));
+    }
+
+    #[test]
+    fn reasons_are_one_short_line_that_cannot_break_the_table() {
+        let reason = Report::steady(&format!("a|b\n12345678 {}", "水".repeat(1_000)));
+        assert!(reason.starts_with("a/b 1234… 水"), "{reason}");
+        assert!(reason.ends_with('…') && reason.chars().count() <= 241, "{reason}");
     }
 
     #[test]
