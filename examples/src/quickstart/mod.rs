@@ -25,13 +25,14 @@ use clap::Parser;
 use kinesis_local::Local;
 use kpl::{Producer, ProducerConfig, StreamName};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 pub use self::application::{Application, Clerk, Duty, pack};
 pub use self::args::QuickstartArgs;
 pub use self::error::QuickstartError;
 pub use self::goods::{Event, Goods, Lines};
 pub use self::sale::{Sale, Sales, is_suspicious, read};
-pub use self::tills::Tills;
+pub use self::tills::{Pause, Tills};
 pub use self::verdict::{Outcome, table};
 pub use self::worker::{Site, Worker};
 use crate::ledger::Numbers;
@@ -93,8 +94,14 @@ async fn play(args: &QuickstartArgs) -> Result<(), QuickstartError> {
     } = crew;
     let business = async {
         let seen = |acknowledged| progress.set(acknowledged);
-        let ring_up = async { Ok((tills.ring_up(goods, seen).await?, start.elapsed())) };
-        let half_way = kill_half_way(victim, &stock, total, &progress);
+        let killed = CancellationToken::new();
+        // The last quarter comes after the killing, so that the dead worker leaves something undone.
+        let pause = Pause {
+            after: total - total / 4,
+            until: killed.clone(),
+        };
+        let ring_up = async { Ok((tills.ring_up(goods, pause, seen).await?, start.elapsed())) };
+        let half_way = kill_half_way(victim, &stock, total, &killed, &progress);
         let ((put, put_time), take_over) = tokio::try_join!(ring_up, half_way)?;
         wait_for_all(&put, &[&stock, &fraud]).await;
         Ok::<_, QuickstartError>((put, put_time, take_over))
@@ -204,6 +211,7 @@ async fn kill_half_way(
     victim: Worker,
     stock: &Application,
     total: u64,
+    killed: &CancellationToken,
     progress: &Progress,
 ) -> Result<TakeOver, QuickstartError> {
     let mut last = (0, Instant::now());
@@ -220,6 +228,7 @@ async fn kill_half_way(
     }
     let shards = stock.shards_of(VICTIM);
     victim.kill();
+    killed.cancel();
     let killed = Instant::now();
     progress.aside(|| {
         tell(format_args!(

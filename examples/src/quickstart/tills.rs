@@ -4,11 +4,21 @@ use std::collections::VecDeque;
 
 use futures::FutureExt;
 use kpl::{DeliveryTicket, Producer, Record, StreamName};
+use tokio_util::sync::CancellationToken;
 
 use super::application::pack;
 use super::error::QuickstartError;
 use super::goods::Goods;
 use crate::ledger::Numbers;
+
+/// Where the tills wait for what happens elsewhere: in a second they would be done before it.
+#[derive(Debug)]
+pub struct Pause {
+    /// Events put before.
+    pub after: u64,
+    /// Ends the pause.
+    pub until: CancellationToken,
+}
 
 /// Puts events one after the other and collects their outcomes.
 #[derive(Debug)]
@@ -35,7 +45,12 @@ impl Tills {
     ///
     /// # Errors
     /// When an event cannot be put or is not delivered.
-    pub async fn ring_up(mut self, mut goods: Goods, seen: impl Fn(u64)) -> Result<Numbers, QuickstartError> {
+    pub async fn ring_up(
+        mut self,
+        mut goods: Goods,
+        pause: Pause,
+        seen: impl Fn(u64),
+    ) -> Result<Numbers, QuickstartError> {
         let mut number = 0;
         while let Some((key, line)) = goods.next().await? {
             let record = Record::new(key, pack(number, &line))
@@ -44,6 +59,9 @@ impl Tills {
             let ticket = put.map_err(|source| QuickstartError::Put { number, source })?;
             self.tickets.push_back((number, ticket));
             number += 1;
+            if number == pause.after {
+                pause.until.cancelled().await;
+            }
             if number % LOOK_EVERY == 0 {
                 self.collect_ready()?;
                 seen(self.acknowledged.len());
