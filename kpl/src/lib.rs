@@ -69,7 +69,10 @@ mod producer;
 mod record;
 mod stream;
 
-pub use config::{Aggregation, ProducerConfig, ProducerConfigBuilder, RateLimit};
+pub use config::{
+    AdaptiveRate, Aggregation, Ordering, OuterKey, ProducerConfig, ProducerConfigBuilder, RateLimit,
+    RetryPolicy, StreamConfig,
+};
 pub use error::{
     CloseError, ConfigError, DeliveryError, DeliveryErrorKind, FlushError, PutError, TryPutError,
 };

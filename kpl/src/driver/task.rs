@@ -80,7 +80,7 @@ impl StreamTask {
         seed: u64,
     ) -> Self {
         Self {
-            pipeline: Pipeline::new(stream.clone(), config, seed),
+            pipeline: Pipeline::new(stream.clone(), config.stream(&stream), seed),
             stream,
             transport,
             commands,

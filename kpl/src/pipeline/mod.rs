@@ -46,7 +46,7 @@ use kinesis_aggregation::HashKey;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use crate::config::ProducerConfig;
+use crate::config::StreamConfig;
 use crate::error::DeliveryErrorKind;
 use crate::failure::Failure;
 use crate::outcome::History;
@@ -88,14 +88,14 @@ struct Outbox<T> {
 }
 
 impl<T> Pipeline<T> {
-    pub(crate) fn new(stream: StreamName, config: &ProducerConfig, seed: u64) -> Self {
+    pub(crate) fn new(stream: StreamName, config: &StreamConfig, seed: u64) -> Self {
         Self {
             stream,
             max_requests: config.max_in_flight_requests(),
-            ttl: config.record_ttl(),
+            ttl: config.ttl(),
             next_number: 0,
             next_batch: 0,
-            first_contact: FirstContact::new(config.first_contact_timeout(), config.record_ttl()),
+            first_contact: FirstContact::new(config.first_contact_timeout(), config.ttl()),
             map: ShardMap::new(seed),
             lanes: Lanes::new(Terms::new(config)),
             in_flight: HashMap::new(),

@@ -120,7 +120,7 @@ impl Sim {
             seed,
             rng: StdRng::seed_from_u64(seed),
             now,
-            pipeline: Pipeline::new(stream, &config, seed),
+            pipeline: Pipeline::new(stream, config.streams(), seed),
             config,
             weather,
             load,
@@ -299,12 +299,12 @@ impl Sim {
         self.summary.kinesis_records += batch.entries.len();
         assert!(!batch.entries.is_empty());
         assert!(
-            batch.entries.len() <= self.config.collection_max_count(),
+            batch.entries.len() <= self.config.streams().collection_max_count(),
             "seed {seed}: entries"
         );
         let bytes: usize = batch.entries.iter().map(Entry::size).sum();
         assert!(
-            bytes <= self.config.collection_max_size() || batch.entries.len() == 1,
+            bytes <= self.config.streams().collection_max_size() || batch.entries.len() == 1,
             "seed {seed}: {bytes} bytes"
         );
         let mut keys = HashSet::new();
@@ -313,7 +313,7 @@ impl Sim {
             if members.len() > 1 {
                 let size = entry.data.len();
                 assert!(
-                    size <= self.config.aggregation_max_size(),
+                    size <= self.config.streams().aggregation_max_size(),
                     "seed {seed}: aggregate of {size} bytes"
                 );
             }
@@ -341,7 +341,7 @@ impl Sim {
         }
         self.on_the_way.insert(batch.id, keys);
         assert!(
-            self.on_the_way.len() <= self.config.max_in_flight_requests(),
+            self.on_the_way.len() <= self.config.streams().max_in_flight_requests(),
             "seed {seed}: requests"
         );
     }
@@ -524,7 +524,7 @@ impl Sim {
 
     /// No shard got more than its burst, its rate, and what one request may owe.
     fn check_rates(&self, first: Instant) {
-        let crate::config::RateLimit::Percent(percent) = self.config.rate_limit() else {
+        let crate::config::RateLimit::Percent(percent) = self.config.streams().rate_limit() else {
             return;
         };
         let seconds = (self.now - first).as_secs_f64();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kinesis_aggregation::AggregateLimits;
 
-use crate::config::{Aggregation, ProducerConfig, RateLimit};
+use crate::config::{Aggregation, RateLimit, StreamConfig};
 
 /// Limits and times, converted once.
 #[derive(Debug, Clone)]
@@ -29,14 +29,14 @@ pub(super) enum Packing {
 }
 
 impl Terms {
-    pub(super) fn new(config: &ProducerConfig) -> Self {
+    pub(super) fn new(config: &StreamConfig) -> Self {
         Self {
             linger: config.linger(),
-            ttl: config.record_ttl(),
+            ttl: config.ttl(),
             company: (config.linger() / 5).min(MAX_COMPANY),
             rate_limit: config.rate_limit(),
             packing: match config.aggregation() {
-                Aggregation::Enabled if config.aggregation_max_count() > 1 => {
+                Aggregation::Enabled | Aggregation::Always if config.aggregation_max_count() > 1 => {
                     Packing::Aggregates(config.aggregate_limits())
                 }
                 _ => Packing::Singles,
@@ -63,12 +63,13 @@ const SINGLES_BYTES: usize = 262_144;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ProducerConfig;
 
     #[test]
     fn company_is_a_fifth_of_the_linger_and_bounded() {
         let company = |linger| {
             let config = ProducerConfig::builder().linger(Duration::from_millis(linger));
-            Terms::new(&config.build().expect("valid")).company
+            Terms::new(config.build().expect("valid").streams()).company
         };
         assert_eq!(company(100), Duration::from_millis(20));
         assert_eq!(company(1_000), Duration::from_millis(50));
@@ -78,11 +79,17 @@ mod tests {
     #[test]
     fn full_is_by_bytes_or_records() {
         let config = ProducerConfig::builder().aggregation_max_count(100);
-        let terms = Terms::new(&config.clone().build().expect("valid"));
+        let terms = Terms::new(config.clone().build().expect("valid").streams());
         assert!(!terms.is_full(99, 51_199));
         assert!(terms.is_full(100, 1));
         assert!(terms.is_full(1, 51_200));
-        let singles = Terms::new(&config.aggregation(Aggregation::Disabled).build().expect("valid"));
+        let singles = Terms::new(
+            config
+                .aggregation(Aggregation::Disabled)
+                .build()
+                .expect("valid")
+                .streams(),
+        );
         assert!(!singles.is_full(499, 262_143));
         assert!(singles.is_full(500, 1));
         assert!(singles.is_full(1, 262_144));
@@ -90,6 +97,6 @@ mod tests {
             .aggregation_max_count(1)
             .build()
             .expect("valid");
-        assert_eq!(Terms::new(&of_one).packing, Packing::Singles);
+        assert_eq!(Terms::new(of_one.streams()).packing, Packing::Singles);
     }
 }

@@ -37,7 +37,7 @@ impl Permits {
             bytes: Semaphore::new(config.max_in_flight_bytes()),
             records: Semaphore::new(config.max_in_flight_records()),
             max_bytes: config.max_in_flight_bytes(),
-            max_record: config.max_user_record_size(),
+            max_record: config.streams().max_user_record_size().unwrap_or(1 << 20),
         }
     }
 

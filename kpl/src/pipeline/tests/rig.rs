@@ -30,7 +30,7 @@ impl Rig {
     pub(super) fn new(config: ProducerConfigBuilder) -> Self {
         let stream = StreamName::new("orders").expect("valid");
         Self {
-            pipeline: Pipeline::new(stream, &config.build().expect("valid"), 7),
+            pipeline: Pipeline::new(stream, config.build().expect("valid").streams(), 7),
             now: start(),
             sent: Vec::new(),
             lists: 0,
