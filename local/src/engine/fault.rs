@@ -1,9 +1,8 @@
-//! Faults that a test scripts: what goes wrong, where, when and how often. Decided here, done by whoever asked:
-//! the engine for what concerns entries, listings and events, the shell for what concerns calls.
+//! Faults within the engine: what goes wrong with entries, listings and events, where, when and how often. Faults of
+//! whole calls are `crate::faults`' to decide.
 
 use kinesis_aggregation::ShardId;
 
-use super::Engine;
 use super::dice::Dice;
 use super::error::ServiceError;
 use super::operation::Operation;
@@ -60,16 +59,6 @@ impl Default for When {
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// The call is refused; nothing has happened.
-    Refuse(ServiceError),
-    /// The call does its work, and is answered with this all the same.
-    FailAfter(ServiceError),
-    /// The call takes this much longer.
-    Delay { ms: u64 },
-    /// The call does its work, and the connection is cut before the answer.
-    LoseReply,
-    /// The connection is cut before anything happens.
-    Cut,
     /// A record put to the shard is refused: one entry of PutRecords, or PutRecord as a whole.
     RefuseEntry(ServiceError),
     /// ListShards answers as it would have, this long ago.
@@ -87,7 +76,6 @@ pub(crate) enum Effect {
 /// What an effect concerns, so that an occasion counts only for faults that could act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    Call,
     Entry,
     Listing,
     Event,
@@ -96,9 +84,6 @@ pub(crate) enum Stage {
 impl Effect {
     fn stage(&self) -> Stage {
         match self {
-            Self::Refuse(_) | Self::FailAfter(_) | Self::Delay { .. } | Self::LoseReply | Self::Cut => {
-                Stage::Call
-            }
             Self::RefuseEntry(_) => Stage::Entry,
             Self::StaleShards { .. } => Stage::Listing,
             Self::DuplicateEvent | Self::HalfOpen | Self::FailEvents(_) | Self::CutEvents => Stage::Event,
@@ -206,26 +191,6 @@ impl Rule {
     }
 }
 
-impl Engine {
-    /// What goes wrong with a call, for the shell to do. To be asked once for each call, before it.
-    pub(crate) fn call_faults(
-        &mut self,
-        operation: Operation,
-        stream: Option<&str>,
-        shard: Option<&str>,
-        now_ms: u64,
-    ) -> Vec<Effect> {
-        let now_ms = self.advance(now_ms);
-        let at = Occasion {
-            operation,
-            stream,
-            shard,
-            now_ms,
-        };
-        self.faults.draw(Stage::Call, at, &mut self.dice)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,21 +217,21 @@ mod tests {
                 until_ms: 20,
                 ..When::default()
             },
-            effect: Effect::Cut,
+            effect: Effect::CutEvents,
         });
         for (occasion, stage, strikes) in [
-            (at(Operation::GetRecords, "orders", 10), Stage::Call, true),
-            (at(Operation::GetRecords, "orders", 9), Stage::Call, false),
-            (at(Operation::GetRecords, "orders", 20), Stage::Call, false),
-            (at(Operation::GetRecords, "other", 10), Stage::Call, false),
-            (at(Operation::PutRecord, "orders", 10), Stage::Call, false),
-            (at(Operation::GetRecords, "orders", 10), Stage::Event, false),
+            (at(Operation::GetRecords, "orders", 10), Stage::Event, true),
+            (at(Operation::GetRecords, "orders", 9), Stage::Event, false),
+            (at(Operation::GetRecords, "orders", 20), Stage::Event, false),
+            (at(Operation::GetRecords, "other", 10), Stage::Event, false),
+            (at(Operation::PutRecord, "orders", 10), Stage::Event, false),
+            (at(Operation::GetRecords, "orders", 10), Stage::Entry, false),
             (
                 Occasion {
                     shard: None,
                     ..at(Operation::GetRecords, "orders", 10)
                 },
-                Stage::Call,
+                Stage::Event,
                 false,
             ),
         ] {
@@ -288,12 +253,12 @@ mod tests {
                 times: Some(3),
                 ..When::default()
             },
-            ..Fault::always(Effect::LoseReply)
+            ..Fault::always(Effect::HalfOpen)
         });
         let struck: Vec<bool> = (0..7)
             .map(|now| {
                 !faults
-                    .draw(Stage::Call, at(Operation::PutRecord, "s", now), &mut dice)
+                    .draw(Stage::Event, at(Operation::PutRecord, "s", now), &mut dice)
                     .is_empty()
             })
             .collect();
@@ -307,12 +272,12 @@ mod tests {
         };
         faults.add(Fault {
             when,
-            ..Fault::always(Effect::Cut)
+            ..Fault::always(Effect::CutEvents)
         });
         let hits = (0..1_000)
             .filter(|&now| {
                 !faults
-                    .draw(Stage::Call, at(Operation::PutRecord, "s", now), &mut dice)
+                    .draw(Stage::Event, at(Operation::PutRecord, "s", now), &mut dice)
                     .is_empty()
             })
             .count();
@@ -320,7 +285,7 @@ mod tests {
         faults.clear();
         assert!(
             faults
-                .draw(Stage::Call, at(Operation::PutRecord, "s", 0), &mut dice)
+                .draw(Stage::Event, at(Operation::PutRecord, "s", 0), &mut dice)
                 .is_empty()
         );
     }
