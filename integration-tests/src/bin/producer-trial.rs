@@ -1,0 +1,141 @@
+//! Trials of the producer: plays named scenarios, counts exactly, and fails when a promise is broken.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use clap::Parser;
+use integration_tests::trial::{
+    Length, Report, Scenario, Setting, Stage, TrialError, play, play_in_virtual_time, serve,
+};
+
+/// Plays trials of the producer against the engine and prints what became of each record.
+///
+/// Without `--process` engine and producer share this process and run in virtual time. With it the producer has a
+/// process of its own, in real time and over a socket, and its memory and CPU time are told as well. The exit code is 1
+/// when a promise was broken.
+#[derive(Debug, Parser)]
+#[command(name = "producer-trial", verbatim_doc_comment)]
+struct Arguments {
+    /// The scenarios to play; all without any
+    scenarios: Vec<String>,
+
+    /// As much as the documentation reports; without, what fits into CI
+    #[arg(long)]
+    full: bool,
+
+    /// The producer in a process of its own, in real time
+    #[arg(long)]
+    process: bool,
+
+    /// A CSV file of flights for the scenarios on real events; made up without
+    #[arg(long, value_name = "FILE")]
+    flights: Option<PathBuf>,
+
+    /// What chance is drawn from
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+
+    /// Tells the scenarios and plays none
+    #[arg(long)]
+    list: bool,
+
+    /// Plays against an endpoint that was prepared for the scenario: how `--process` starts itself
+    #[arg(long, value_name = "URL", hide = true)]
+    endpoint: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let mut text = error.to_string();
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                text = format!("{text}: {error}");
+                cause = error.source();
+            }
+            eprintln!("producer-trial: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type BoxError = Box<dyn std::error::Error>;
+
+impl Arguments {
+    /// Whether every promise was kept.
+    fn run(&self) -> Result<bool, BoxError> {
+        let setting = Setting {
+            length: match self.full {
+                true => Length::Full,
+                false => Length::Short,
+            },
+            flights: self.flights.clone(),
+        };
+        let mut scenarios = setting.scenarios();
+        let unknown = |name: &&String| scenarios.iter().all(|scenario| scenario.name() != name.as_str());
+        if let Some(name) = self.scenarios.iter().find(unknown) {
+            return Err(format!("there is no scenario {name}; see --list").into());
+        }
+        scenarios.retain(|scenario| {
+            self.scenarios.is_empty() || self.scenarios.iter().any(|name| name == scenario.name())
+        });
+        let mut is_kept = true;
+        for scenario in &scenarios {
+            if self.list {
+                println!("{:<14} {}", scenario.name(), scenario.about());
+                continue;
+            }
+            is_kept &= match &self.endpoint {
+                Some(url) => self.played_at(scenario, url)?,
+                None if self.process => self.in_a_process(scenario)?,
+                None => told(&play_in_virtual_time(scenario, self.seed)?),
+            };
+        }
+        Ok(is_kept)
+    }
+
+    /// On two threads, as a small service would.
+    fn played_at(&self, scenario: &Scenario, url: &str) -> Result<bool, BoxError> {
+        let stage = Stage::Remote(url.to_owned());
+        Ok(told(&runtime()?.block_on(play(scenario, &stage, self.seed))?))
+    }
+
+    /// The endpoint here, the producer in a process of its own.
+    fn in_a_process(&self, scenario: &Scenario) -> Result<bool, BoxError> {
+        let runtime = runtime()?;
+        let local = runtime.block_on(serve(scenario, self.seed))?;
+        let mut producer = Command::new(std::env::current_exe()?);
+        producer
+            .arg(scenario.name())
+            .args(["--endpoint", local.kinesis_url()])
+            .args(["--seed", &self.seed.to_string()])
+            .args(self.full.then_some("--full"));
+        if let Some(flights) = &self.flights {
+            producer.arg("--flights").arg(flights);
+        }
+        let status = producer.status()?;
+        runtime.block_on(local.stop());
+        match status.code() {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(Box::new(TrialError::Ended {
+                what: "the producer's process",
+            })),
+        }
+    }
+}
+
+fn told(report: &Report) -> bool {
+    println!("{report}");
+    report.broken().is_empty()
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+}

@@ -1,0 +1,404 @@
+//! The named scenarios: how much is put, what goes wrong meanwhile, and what is promised all the same.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kinesis_local::{Fault, Faults, Latency};
+use kpl::{ProducerConfig, ProducerConfigBuilder};
+
+use super::error::TrialError;
+use super::events::Source;
+use super::observer::POISONED_CLIENT;
+use super::resharder::Resharding;
+
+/// One scenario.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) shards: u32,
+    /// Whether the service's rates and quotas hold.
+    pub(super) limits: bool,
+    pub(super) latency: Latency,
+    pub(super) load: Load,
+    pub(super) producer: ProducerConfigBuilder,
+    pub(super) faults: Vec<Fault>,
+    pub(super) resharding: Option<Resharding>,
+    /// Bytes a second that another producer puts.
+    pub(super) competitor: Option<u64>,
+    /// The record of this number is what the service refuses with all that comes along.
+    pub(super) poison: Option<usize>,
+    pub(super) promises: Promises,
+}
+
+/// What is put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) source: Source,
+    pub(super) records: usize,
+    /// Without a pace, as fast as the producer takes them.
+    pub(super) per_second: Option<u64>,
+}
+
+/// What must hold beside what always must: nothing acknowledged is lost, nothing stored is unexplained, each key is in
+/// its order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Promises {
+    pub(super) failures: Failures,
+    /// Least share of the shards' limit, of what a competitor leaves of it.
+    pub(super) goodput: Option<f64>,
+    /// Most entries refused as over the rate, of all that were sent.
+    pub(super) throttled: Option<f64>,
+    pub(super) p50: Option<Duration>,
+    /// Most bytes of the process beyond the budget of records in flight, in a process of its own.
+    pub(super) memory: Option<u64>,
+    /// Whether aggregates must have landed where consumers drop them: else the scenario shows nothing.
+    pub(super) misplaced: bool,
+}
+
+/// Which records may fail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Failures {
+    /// None.
+    #[default]
+    None,
+    /// Exactly one, refused by the service.
+    ThePoison,
+    /// Some, and all because their time to live ran out.
+    Expired,
+}
+
+/// How much of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// What fits into CI.
+    Short,
+    /// What the documentation reports.
+    Full,
+}
+
+/// What scenarios are made for.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// How much is put.
+    pub length: Length,
+    /// A file of flights, for the scenarios on real events; made up without.
+    pub flights: Option<PathBuf>,
+}
+
+impl Scenario {
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it is, in a line.
+    #[must_use]
+    pub fn about(&self) -> &'static str {
+        self.about
+    }
+
+    /// Shards at its start.
+    #[must_use]
+    pub fn shards(&self) -> u32 {
+        self.shards
+    }
+
+    /// What goes wrong, as a script for the endpoint. It strikes the producer alone.
+    pub(super) fn script(&self, seed: u64) -> Result<Faults, TrialError> {
+        let refused = Fault::error("InvalidArgumentException", 400).client(POISONED_CLIENT);
+        let faults = self.faults.iter().cloned();
+        let mut script = Faults::builder().seed(seed).fault(refused);
+        for fault in faults {
+            script = script.fault(fault.client(PRODUCER));
+        }
+        Ok(script.build()?)
+    }
+
+    fn new(name: &'static str, about: &'static str, load: Load) -> Self {
+        Self {
+            name,
+            about,
+            shards: 4,
+            limits: false,
+            latency: Latency::service(),
+            load,
+            producer: ProducerConfig::builder(),
+            faults: Vec::new(),
+            resharding: None,
+            competitor: None,
+            poison: None,
+            promises: Promises::default(),
+        }
+    }
+}
+
+impl Setting {
+    /// All scenarios, in the order in which they are told.
+    #[must_use]
+    pub fn scenarios(&self) -> Vec<Scenario> {
+        vec![
+            self.shard_limit(),
+            self.competition(),
+            self.outage(),
+            self.outage_beyond_ttl(),
+            self.latency(),
+            self.entries(),
+            self.lost_replies(),
+            self.splits(),
+            self.storm(),
+            self.everything(),
+            self.poison(),
+            self.low_rate(),
+        ]
+    }
+
+    fn shard_limit(&self) -> Scenario {
+        let about = "one shard at its limits, nothing goes wrong";
+        Scenario {
+            shards: 1,
+            limits: true,
+            promises: Promises {
+                goodput: Some(0.97),
+                ..Promises::default()
+            },
+            ..Scenario::new("shard-limit", about, self.flights(100_000, FLIGHTS))
+        }
+    }
+
+    fn competition(&self) -> Scenario {
+        let about = "one shard at its limits, half of them taken by another producer";
+        Scenario {
+            shards: 1,
+            limits: true,
+            competitor: Some(SHARD_BYTES_PER_SECOND / 2),
+            promises: Promises {
+                goodput: Some(0.95),
+                throttled: Some(0.02),
+                ..Promises::default()
+            },
+            ..Scenario::new("competition", about, self.flights(100_000, FLIGHTS))
+        }
+    }
+
+    fn outage(&self) -> Scenario {
+        let about = "the endpoint is down for 60 s in the middle; records live longer than that";
+        let producer = ProducerConfig::builder()
+            .record_ttl(Duration::from_secs(180))
+            .max_in_flight_bytes(SMALL_BUDGET);
+        Scenario {
+            producer,
+            faults: vec![outage()],
+            ..Scenario::new("outage", about, self.paced(100))
+        }
+    }
+
+    fn outage_beyond_ttl(&self) -> Scenario {
+        let about = "the same; records live for 30 s and fail meanwhile";
+        Scenario {
+            faults: vec![outage()],
+            promises: Promises {
+                failures: Failures::Expired,
+                ..Promises::default()
+            },
+            ..Scenario::new("outage-ttl", about, self.paced(100))
+        }
+    }
+
+    fn latency(&self) -> Scenario {
+        let about = "every call takes 2 s longer";
+        Scenario {
+            faults: vec![Fault::latency(LONG)],
+            ..Scenario::new("latency", about, self.paced(60))
+        }
+    }
+
+    fn entries(&self) -> Scenario {
+        let about = "20 % of entries fail, half of them as throttled and half inside the service";
+        Scenario {
+            faults: failing_entries(),
+            ..Scenario::new("entries", about, self.paced(60))
+        }
+    }
+
+    fn lost_replies(&self) -> Scenario {
+        let about = "one reply in ten is lost: the records are stored, the producer cannot know";
+        Scenario {
+            faults: vec![Fault::reply_lost().operation("PutRecords").chance(0.1)],
+            ..Scenario::new("lost-replies", about, self.paced(60))
+        }
+    }
+
+    fn splits(&self) -> Scenario {
+        let about = "a shard is split every 5 s, or two merged once there are 12";
+        Scenario {
+            resharding: Some(EVERY_5_S),
+            promises: Promises {
+                misplaced: true,
+                ..Promises::default()
+            },
+            ..Scenario::new("splits", about, self.paced(60))
+        }
+    }
+
+    fn storm(&self) -> Scenario {
+        let about =
+            "a split or merge every 0.3 s, with shard lists that lag behind and replies that are lost";
+        let load = Load {
+            source: MADE_UP,
+            records: self.by_length(6_000, 60_000),
+            per_second: Some(600),
+        };
+        let resharding = Resharding {
+            every: Duration::from_millis(300),
+            most_shards: 8,
+        };
+        Scenario {
+            faults: vec![
+                Fault::stale_shards(Duration::from_secs(1)).chance(0.3),
+                Fault::reply_lost().operation("PutRecords").chance(0.03),
+            ],
+            resharding: Some(resharding),
+            promises: Promises {
+                misplaced: true,
+                ..Promises::default()
+            },
+            ..Scenario::new("storm", about, load)
+        }
+    }
+
+    fn everything(&self) -> Scenario {
+        let about =
+            "limits, outage, latency, failing entries, lost replies, splits and stale shard lists at once";
+        let mut faults = failing_entries();
+        faults.extend([
+            outage(),
+            Fault::latency(LONG).chance(0.5),
+            Fault::reply_lost().operation("PutRecords").chance(0.05),
+            Fault::stale_shards(Duration::from_secs(3)).chance(0.5),
+        ]);
+        let producer = ProducerConfig::builder()
+            .record_ttl(Duration::from_secs(600))
+            .max_in_flight_bytes(SMALL_BUDGET);
+        Scenario {
+            limits: true,
+            producer,
+            faults,
+            resharding: Some(EVERY_5_S),
+            ..Scenario::new("everything", about, self.paced(120))
+        }
+    }
+
+    fn poison(&self) -> Scenario {
+        let about = "the service refuses every request with one record in it, out of 100,000";
+        let load = Load {
+            source: MADE_UP,
+            records: 100_000,
+            per_second: Some(20_000),
+        };
+        Scenario {
+            poison: Some(54_321),
+            promises: Promises {
+                failures: Failures::ThePoison,
+                ..Promises::default()
+            },
+            ..Scenario::new("poison", about, load)
+        }
+    }
+
+    fn low_rate(&self) -> Scenario {
+        let about = "200 records a second";
+        let load = Load {
+            source: MADE_UP,
+            records: self.by_length(1_000, 4_000),
+            per_second: Some(200),
+        };
+        Scenario {
+            latency: Latency::none(),
+            promises: Promises {
+                // The default linger, and 10 ms.
+                p50: Some(Duration::from_millis(110)),
+                ..Promises::default()
+            },
+            ..Scenario::new("low-rate", about, load)
+        }
+    }
+
+    fn flights(&self, short: usize, full: usize) -> Load {
+        Load {
+            source: self.flights.clone().map_or(MADE_UP, Source::Flights),
+            records: self.by_length(short, full),
+            per_second: None,
+        }
+    }
+
+    fn paced(&self, seconds: usize) -> Load {
+        let per_second = self.by_length(500, 2_000);
+        Load {
+            source: MADE_UP,
+            records: seconds * per_second,
+            per_second: Some(per_second as u64),
+        }
+    }
+
+    fn by_length(&self, short: usize, full: usize) -> usize {
+        match self.length {
+            Length::Short => short,
+            Length::Full => full,
+        }
+    }
+}
+
+fn outage() -> Fault {
+    Fault::connection_cut()
+        .after(Duration::from_secs(20))
+        .lasting(Duration::from_secs(60))
+}
+
+fn failing_entries() -> Vec<Fault> {
+    vec![
+        Fault::entries_refused().chance(0.1),
+        Fault::entries_refused_with("InternalFailure").chance(0.1),
+    ]
+}
+
+/// Who the producer signs as.
+pub(super) const PRODUCER: &str = "producer";
+/// Keys and sizes about as the flights have them.
+const MADE_UP: Source = Source::Generated {
+    keys: 4_000,
+    size: 100,
+};
+const FLIGHTS: usize = 336_776;
+/// Filled by a few seconds of the load, so that an outage shows what is held back.
+const SMALL_BUDGET: usize = 4 << 20;
+const LONG: Duration = Duration::from_secs(2);
+const EVERY_5_S: Resharding = Resharding {
+    every: Duration::from_secs(5),
+    most_shards: 12,
+};
+/// Source: AWS developer guide, quotas and limits. Applies to: writes of one shard.
+pub(super) const SHARD_BYTES_PER_SECOND: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_can_be() {
+        for length in [Length::Short, Length::Full] {
+            let setting = Setting {
+                length,
+                flights: None,
+            };
+            let scenarios = setting.scenarios();
+            for scenario in &scenarios {
+                scenario.script(0).expect(scenario.name);
+                scenario.producer.clone().build().expect(scenario.name);
+                let namesakes = scenarios.iter().filter(|other| other.name == scenario.name);
+                assert_eq!(namesakes.count(), 1, "{}", scenario.name);
+            }
+        }
+    }
+}
