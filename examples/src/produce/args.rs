@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{ArgGroup, Parser};
-use kpl::{ConfigError, ProducerConfig, RateLimit, StreamName};
+use clap::{ArgGroup, Parser, ValueEnum};
+use kpl::{ConfigError, ProducerConfig, RateLimit, StreamConfig, StreamName};
 
 use crate::endpoint::EndpointArgs;
 use crate::lines::{Keying, Text};
@@ -57,31 +57,25 @@ pub struct ProduceArgs {
     #[arg(long, value_name = "N")]
     pub records_per_second: Option<NonZeroU64>,
 
-    /// How long a record may wait for company
-    #[arg(
-        long,
-        value_name = "MILLISECONDS",
-        default_value_t = 100,
-        help_heading = "Producer"
-    )]
-    pub linger_ms: u64,
+    /// How long a record may wait for company [default: 100]
+    #[arg(long, value_name = "MILLISECONDS", help_heading = "Producer")]
+    pub linger_ms: Option<u64>,
 
-    /// Share of each shard's quota to use, in percent, or "unlimited"
-    #[arg(
-        long,
-        value_name = "PERCENT",
-        default_value = "150",
-        help_heading = "Producer"
-    )]
-    pub rate: Rate,
+    /// What is kept when something fails [default: key]
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Producer")]
+    pub ordering: Option<Ordering>,
 
-    /// How long delivery of a record is tried
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = "Producer")]
-    pub ttl_seconds: u64,
+    /// Share of each shard's quota to use, in percent, or "unlimited" [default: 150]
+    #[arg(long, value_name = "PERCENT", help_heading = "Producer")]
+    pub rate: Option<Rate>,
 
-    /// Most bytes put and not yet delivered; reading waits for room
-    #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024 * 1024, help_heading = "Producer")]
-    pub max_in_flight_bytes: usize,
+    /// How long delivery of a record is tried: seconds, 500ms, 5m, 2h, or "none" for without end [default: 30]
+    #[arg(long, alias = "ttl-seconds", value_name = "TIME", help_heading = "Producer")]
+    pub ttl: Option<Ttl>,
+
+    /// Most bytes put and not yet delivered; reading waits for room [default: 33554432]
+    #[arg(long, value_name = "BYTES", help_heading = "Producer")]
+    pub max_in_flight_bytes: Option<usize>,
 
     /// Where Kinesis is.
     #[command(flatten)]
@@ -127,19 +121,81 @@ impl ProduceArgs {
         self.input.as_os_str() == "-"
     }
 
-    /// The producer's configuration.
+    /// The producer's configuration: its defaults, less what is given here.
     ///
     /// # Errors
     /// When a value is out of its range.
     pub fn producer_config(&self) -> Result<ProducerConfig, ConfigError> {
-        ProducerConfig::builder()
-            .linger(Duration::from_millis(self.linger_ms))
-            .record_ttl(Duration::from_secs(self.ttl_seconds))
-            .rate_limit(self.rate.0)
-            .max_in_flight_bytes(self.max_in_flight_bytes)
-            .build()
+        let mut config = ProducerConfig::builder();
+        if let Some(linger) = self.linger_ms {
+            config = config.linger(Duration::from_millis(linger));
+        }
+        if let Some(ordering) = self.ordering {
+            config = config.ordering(ordering.into());
+        }
+        if let Some(rate) = self.rate {
+            config = config.rate_limit(rate.0);
+        }
+        if let Some(ttl) = self.ttl {
+            config = config.record_ttl(ttl.0);
+        }
+        if let Some(bytes) = self.max_in_flight_bytes {
+            config = config.max_in_flight_bytes(bytes);
+        }
+        config.build()
     }
 }
+
+/// What is kept when something fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Ordering {
+    /// Records of one key are stored in order, whatever fails
+    Key,
+    /// What fails delays nothing else; records of one key may then be stored out of order
+    Relaxed,
+}
+
+impl From<Ordering> for kpl::Ordering {
+    fn from(ordering: Ordering) -> Self {
+        match ordering {
+            Ordering::Key => Self::PerKey,
+            Ordering::Relaxed => Self::Relaxed,
+        }
+    }
+}
+
+/// A time to live as it is written on a command line: `30`, `30s`, `500ms`, `5m`, `2h` or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ttl(pub Duration);
+
+impl FromStr for Ttl {
+    type Err = TtlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "none" {
+            return Ok(Self(StreamConfig::NO_TTL));
+        }
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
+        let millis_each: u64 = match &text[digits.len()..] {
+            "ms" => 1,
+            "" | "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(TtlError),
+        };
+        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(TtlError);
+        }
+        let count: u64 = digits.parse().map_err(|_| TtlError)?;
+        let millis = count.checked_mul(millis_each).ok_or(TtlError)?;
+        Ok(Self(Duration::from_millis(millis)))
+    }
+}
+
+/// A text that is no time to live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a time to live is a number of seconds, a number with ms, s, m or h, or \"none\"")]
+pub struct TtlError;
 
 /// A rate limit as it is written on a command line: `150`, `150%` or `unlimited`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,14 +266,79 @@ mod tests {
     }
 
     #[test]
+    fn times_have_units_or_are_seconds() {
+        let ms = |millis| Ok(Ttl(Duration::from_millis(millis)));
+        let good = [
+            ("30", 30_000),
+            ("30s", 30_000),
+            ("500ms", 500),
+            ("5m", 300_000),
+            ("2h", 7_200_000),
+        ];
+        for (text, millis) in good {
+            assert_eq!(text.parse(), ms(millis), "{text}");
+        }
+        assert_eq!("none".parse(), Ok(Ttl(StreamConfig::NO_TTL)));
+        for bad in [
+            "",
+            "s",
+            "-1",
+            "+1",
+            "1.5",
+            "5 m",
+            "5M",
+            "5d",
+            "soon",
+            "18446744073709551615h",
+        ] {
+            assert_eq!(bad.parse::<Ttl>(), Err(TtlError), "{bad}");
+        }
+    }
+
+    #[test]
     fn settings_are_checked_before_anything_is_done() {
         let config = |more: &[&str]| {
             parse(&[&["--random-keys"], more].concat())
                 .expect("valid flags")
                 .producer_config()
         };
-        assert!(config(&[]).is_ok());
-        assert!(config(&["--ttl-seconds", "0"]).is_err());
-        assert!(config(&["--max-in-flight-bytes", "1"]).is_err());
+        assert_eq!(config(&[]), Ok(ProducerConfig::default()));
+        assert!(config(&["--ttl", "none"]).is_ok());
+        for bad in [
+            ["--ttl", "0"],
+            ["--ttl", "99ms"],
+            ["--ttl", "25h"],
+            ["--ttl-seconds", "0"],
+            ["--linger-ms", "3600001"],
+            ["--linger-ms", "30000"],
+            ["--max-in-flight-bytes", "1"],
+            ["--max-in-flight-bytes", "4294967296"],
+        ] {
+            assert!(config(&bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn settings_that_are_not_given_are_the_producers() {
+        let flags = [
+            "--random-keys",
+            "--ordering",
+            "relaxed",
+            "--rate",
+            "80",
+            "--ttl",
+            "5m",
+            "--max-in-flight-bytes",
+            "65536",
+        ];
+        let config = parse(&flags).expect("valid flags").producer_config();
+        let expected = ProducerConfig::builder()
+            .ordering(kpl::Ordering::Relaxed)
+            .rate_limit(RateLimit::Percent(80))
+            .record_ttl(Duration::from_secs(300))
+            .max_in_flight_bytes(65_536)
+            .build();
+        assert_eq!(config, expected);
+        assert!(parse(&["--random-keys", "--ordering", "none"]).is_err());
     }
 }

@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use self::args::{ProduceArgs, Rate, RateError};
+pub use self::args::{Ordering, ProduceArgs, Rate, RateError, Ttl, TtlError};
 pub use self::error::ProduceError;
 pub use self::tally::{Summary, Tally};
 use crate::endpoint::{Access, create_stream, require_stream};

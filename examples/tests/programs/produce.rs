@@ -91,6 +91,7 @@ async fn assert_all_give_up(cases: &[Case<'_>]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_keys_are_named_and_what_came_before_is_delivered() {
     let long = format!("ok,a\n{},b\n", "k".repeat(257));
+    let astral = format!("{},a\n{},b\n", "\u{1F600}".repeat(256), "\u{1F600}".repeat(257));
     let above = "340282366920938463463374607431768211456";
     let big_hash = format!("a,340282366920938463463374607431768211455\nb,{above}\n");
     assert_all_give_up(&[
@@ -134,6 +135,27 @@ async fn bad_keys_are_named_and_what_came_before_is_delivered() {
             long.as_bytes(),
             KEY_1,
             &["in.csv line 2", "257 characters", "256"],
+            1,
+        ),
+        (
+            "long key of astral characters",
+            astral.as_bytes(),
+            KEY_1,
+            &["in.csv line 2", "257 characters", "256"],
+            1,
+        ),
+        (
+            "hash key with a sign",
+            b"a,000\nb,007\nc,+7\n",
+            HASH_2,
+            &["in.csv line 3", "+7", "decimal"],
+            2,
+        ),
+        (
+            "negative hash key",
+            b"a,1\nb,-1\n",
+            HASH_2,
+            &["in.csv line 2", "-1", "decimal"],
             1,
         ),
         (
@@ -202,6 +224,34 @@ async fn raw_bytes_are_sent_when_asked_for() {
     let ended = run(&mut stage.produce(&["--input", &input, "--key-column", "1", "--binary"])).await;
     ended.assert_done();
     assert_eq!(ended.records(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn empty_data_is_data() {
+    let stage = stage().await;
+    let input = stage.file("in.txt", b"\n\na\n");
+    let ended = run(&mut stage.produce(&["--input", &input, "--random-keys"])).await;
+    ended.assert_done();
+    assert_eq!((ended.records(), ended.summary()["bytes"].as_u64()), (3, Some(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_setting_can_be_given() {
+    let stage = stage().await;
+    let input = stage.file("in.csv", b"a,1\nb,2\n");
+    for more in [
+        ["--ordering", "key"],
+        ["--ordering", "relaxed"],
+        ["--ttl", "none"],
+        ["--ttl", "500ms"],
+        ["--rate", "10"],
+        ["--max-in-flight-bytes", "65536"],
+    ] {
+        let ended =
+            run(&mut stage.produce(&[&["--input", &input, "--key-column", "1"], &more[..]].concat())).await;
+        ended.assert_done();
+        assert_eq!(ended.records(), 2, "{more:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -369,18 +419,36 @@ async fn a_closed_stdout_is_no_panic() {
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_usage_is_exit_code_2_and_a_wrong_setting_1() {
     let stage = stage().await;
+    let with = |more: &[&'static str]| [&["--input", "-", "--random-keys"], more].concat();
     for bad in [
-        &["--input", "-"][..],
-        &["--input", "-", "--random-keys", "--endpoint-url", "localhost"],
+        vec!["--input", "-"],
+        with(&["--endpoint-url", "localhost"]),
+        with(&["--ordering", "none"]),
+        with(&["--ttl", "soon"]),
+        with(&["--ttl", "-1"]),
+        with(&["--rate", "0"]),
+        with(&["--rate", "fast"]),
+        with(&["--max-in-flight-bytes", "64K"]),
+        with(&["--max-in-flight-bytes", "-1"]),
     ] {
         let ended = run(&mut program(
             env!("CARGO_BIN_EXE_produce"),
-            &[&["--stream", "s"], bad].concat(),
+            &[&["--stream", "s"], &bad[..]].concat(),
         ))
         .await;
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(ended.stderr.starts_with("error: "), "{ended:?}");
     }
-    let ended = run(&mut stage.produce(&["--input", "-", "--random-keys", "--ttl-seconds", "0"])).await;
-    ended.assert_gave_up("setting", &["record_ttl", "--help"]);
+    for (bad, parts) in [
+        (["--ttl", "0"], ["record_ttl", "--help"]),
+        (["--ttl", "25h"], ["record_ttl", "86400s"]),
+        (["--linger-ms", "30000"], ["record_ttl", "linger"]),
+        (
+            ["--max-in-flight-bytes", "65535"],
+            ["max_in_flight_bytes", "65536"],
+        ),
+    ] {
+        let ended = run(&mut stage.produce(&[&["--input", "-", "--random-keys"], &bad[..]].concat())).await;
+        ended.assert_gave_up("setting", &parts);
+    }
 }
