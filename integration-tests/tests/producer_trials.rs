@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use integration_tests::trial::{Length, Report, Scenario, Setting, play_in_virtual_time};
+use kpl::Ordering;
 
 #[test]
 fn one_shard_at_its_limits() {
@@ -46,6 +47,11 @@ fn everything_at_once() {
 }
 
 #[test]
+fn a_thousand_shards() {
+    assert_kept("shards-1000");
+}
+
+#[test]
 fn a_low_rate() {
     assert_kept("low-rate");
 }
@@ -75,6 +81,7 @@ fn scenario(name: &str) -> Scenario {
     let setting = Setting {
         length: Length::Short,
         flights: None,
+        ordering: Ordering::PerKey,
     };
     let mut scenarios = setting.scenarios().into_iter();
     scenarios.find(|scenario| scenario.name() == name).unwrap()

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use integration_tests::trial::{
     Length, Report, Scenario, Setting, Stage, TrialError, play, play_in_virtual_time, serve,
 };
+use kpl::Ordering;
 
 /// Plays trials of the producer against the engine and prints what became of each record.
 ///
@@ -31,6 +32,10 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     flights: Option<PathBuf>,
 
+    /// What is kept when something fails
+    #[arg(long, value_enum, default_value = "key")]
+    ordering: Kept,
+
     /// What chance is drawn from
     #[arg(long, default_value_t = 7)]
     seed: u64,
@@ -42,6 +47,15 @@ struct Arguments {
     /// Plays against an endpoint that was prepared for the scenario: how `--process` starts itself
     #[arg(long, value_name = "URL", hide = true)]
     endpoint: Option<String>,
+}
+
+/// As `produce` has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kept {
+    /// Each key's order.
+    Key,
+    /// Nothing: each key's order is counted, and not promised.
+    Relaxed,
 }
 
 fn main() -> ExitCode {
@@ -73,6 +87,10 @@ impl Arguments {
                 false => Length::Short,
             },
             flights: self.flights.clone(),
+            ordering: match self.ordering {
+                Kept::Key => Ordering::PerKey,
+                Kept::Relaxed => Ordering::Relaxed,
+            },
         };
         let mut scenarios = setting.scenarios();
         let unknown = |name: &&String| scenarios.iter().all(|scenario| scenario.name() != name.as_str());
@@ -112,6 +130,7 @@ impl Arguments {
             .arg(scenario.name())
             .args(["--endpoint", local.kinesis_url()])
             .args(["--seed", &self.seed.to_string()])
+            .args((self.ordering == Kept::Relaxed).then_some("--ordering=relaxed"))
             .args(self.full.then_some("--full"));
         if let Some(flights) = &self.flights {
             producer.arg("--flights").arg(flights);

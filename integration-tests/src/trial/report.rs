@@ -65,6 +65,13 @@ impl Report {
         Some(useful as f64 / room)
     }
 
+    fn rate(&self) -> String {
+        let seconds = self.took.as_secs_f64().max(1e-3);
+        let records = self.balance.acknowledged as f64 / seconds;
+        let bytes = mib(self.read.bytes - self.read.repeated_bytes) / seconds;
+        format!("{records:.0} records/s, {bytes:.2} MiB/s")
+    }
+
     /// The promises that were broken, each in a line.
     #[must_use]
     pub fn broken(&self) -> Vec<String> {
@@ -88,6 +95,12 @@ impl Report {
         ];
         let zeros = zeros.into_iter().filter(|(_, count)| *count > 0);
         broken.extend(zeros.map(|(what, count)| format!("{count} {what}")));
+        if balance.order_breaks > 0 && !promises.disorder {
+            broken.push(format!(
+                "{} records are behind later ones of their key",
+                balance.order_breaks
+            ));
+        }
         broken.extend(self.broken_failures());
         if let Some(least) = promises.goodput {
             let goodput = self.goodput().unwrap_or_default();
@@ -223,6 +236,7 @@ impl Report {
                     self.took.as_secs_f64()
                 ),
             ),
+            ("rate", self.rate()),
             ("in flight", self.in_flight.to_string()),
         ];
         if let Some(goodput) = self.goodput() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kinesis_local::{Fault, Faults, Latency};
-use kpl::{ProducerConfig, ProducerConfigBuilder};
+use kpl::{Ordering, ProducerConfig, ProducerConfigBuilder, RateLimit};
 
 use super::error::TrialError;
 use super::events::Source;
@@ -40,11 +40,12 @@ pub(super) struct Load {
     pub(super) per_second: Option<u64>,
 }
 
-/// What must hold beside what always must: nothing acknowledged is lost, nothing stored is unexplained, each key is in
-/// its order.
+/// What must hold beside what always must: nothing acknowledged is lost, nothing stored is unexplained.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Promises {
     pub(super) failures: Failures,
+    /// Whether keys may lose their order.
+    pub(super) disorder: bool,
     /// Least share of the shards' limit, of what a competitor leaves of it.
     pub(super) goodput: Option<f64>,
     /// Most entries refused as over the rate, of all that were sent.
@@ -84,6 +85,8 @@ pub struct Setting {
     pub length: Length,
     /// A file of flights, for the scenarios on real events; made up without.
     pub flights: Option<PathBuf>,
+    /// What is kept when something fails; each key's order is only promised with [`Ordering::PerKey`].
+    pub ordering: Ordering,
 }
 
 impl Scenario {
@@ -138,7 +141,7 @@ impl Setting {
     /// All scenarios, in the order in which they are told.
     #[must_use]
     pub fn scenarios(&self) -> Vec<Scenario> {
-        vec![
+        let mut scenarios = vec![
             self.shard_limit(),
             self.competition(),
             self.outage(),
@@ -146,12 +149,21 @@ impl Setting {
             self.latency(),
             self.entries(),
             self.lost_replies(),
+            self.lost_long_ago(),
             self.splits(),
             self.storm(),
             self.everything(),
             self.poison(),
+            self.shards("shards-4", 4),
+            self.shards("shards-64", 64),
+            self.shards("shards-1000", 1_000),
             self.low_rate(),
-        ]
+        ];
+        for scenario in &mut scenarios {
+            scenario.producer = scenario.producer.clone().ordering(self.ordering);
+            scenario.promises.disorder = self.ordering != Ordering::PerKey;
+        }
+        scenarios
     }
 
     fn shard_limit(&self) -> Scenario {
@@ -230,6 +242,22 @@ impl Setting {
         }
     }
 
+    fn lost_long_ago(&self) -> Scenario {
+        let about =
+            "replies are lost, then the stream throttles all for 60 s: nobody may forget what was lost";
+        let put = |fault: Fault| fault.operation("PutRecords");
+        let lost = put(Fault::reply_lost()).after(Duration::from_millis(4_500));
+        let throttled = put(Fault::throttle()).after(Duration::from_secs(5));
+        Scenario {
+            producer: ProducerConfig::builder().record_ttl(Duration::from_secs(180)),
+            faults: vec![
+                lost.lasting(Duration::from_millis(500)),
+                throttled.lasting(Duration::from_secs(60)),
+            ],
+            ..Scenario::new("lost-long-ago", about, self.paced(20))
+        }
+    }
+
     fn splits(&self) -> Scenario {
         let about = "a shard is split every 5 s, or two merged once there are 12";
         Scenario {
@@ -304,6 +332,21 @@ impl Setting {
                 ..Promises::default()
             },
             ..Scenario::new("poison", about, load)
+        }
+    }
+
+    /// As fast as it goes: what this says of throughput it says in a process of its own.
+    fn shards(&self, name: &'static str, shards: u32) -> Scenario {
+        let about = "as fast as it goes, without limits";
+        let load = Load {
+            source: MADE_UP,
+            records: self.by_length(20_000, 1_000_000),
+            per_second: None,
+        };
+        Scenario {
+            shards,
+            producer: ProducerConfig::builder().rate_limit(RateLimit::Unlimited),
+            ..Scenario::new(name, about, load)
         }
     }
 
