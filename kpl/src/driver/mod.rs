@@ -1,20 +1,20 @@
 //! Where the service is called: one task for each stream feeds a [`Pipeline`](crate::pipeline::Pipeline) and does what it says.
 //!
 //! ```text
-//!  commands ──┐                              ┌─► Send, ListShards ─► JoinSet of calls ─┐
+//!  intake   ──┐                              ┌─► Send, ListShards ─► JoinSet of calls ─┐
 //!  replies  ──┼─► one of them ─► Pipeline ───┤                                         │
-//!  timer    ──┤       (feed)      (drain)    └─► Complete, Flushed ─► tickets, flushes │
-//!  closing  ──┘                                                                        │
+//!  timer    ──┘       (feed)      (drain)    └─► Complete, Flushed ─► tickets, flushes │
 //!      ▲                                                                               │
 //!      └───────────────────────────────────────────────────────────────────────────────┘
 //! ```
 
+pub(crate) mod intake;
 pub(crate) mod sdk;
 pub(crate) mod streams;
 mod task;
 pub(crate) mod transport;
 
-pub(crate) use task::{Command, StreamTask};
+pub(crate) use task::StreamTask;
 
 #[cfg(test)]
 mod tests;

@@ -1,130 +1,156 @@
-//! One task for each stream: started by the first put, ended by close or by dropping the last handle.
+//! One task for each stream: started with the stream's first handle, ended by close or by dropping the last one.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use rand::Rng as _;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use super::StreamTask;
+use super::intake::{Intake, Phase};
 use super::transport::Transport;
-use super::{Command, StreamTask};
 use crate::config::ProducerConfig;
-use crate::error::PutError;
+use crate::error::DeliveryError;
+use crate::producer::permits::Room;
 use crate::stream::StreamName;
 
-/// The tasks of one producer.
+/// The tasks of one producer, and the room they share.
 #[derive(Debug)]
 pub(crate) struct Streams {
     transport: Arc<dyn Transport>,
     config: Arc<ProducerConfig>,
     runtime: Handle,
-    /// Read by each put and written once for each stream; never held across an await.
-    open: RwLock<HashMap<StreamName, StreamHandle>>,
-    closing: CancellationToken,
+    room: Arc<Room>,
+    /// Read by puts that name their stream and written once for each stream; never held across an await.
+    open: RwLock<Open>,
     tasks: TaskTracker,
+    leftover: Arc<Mutex<Vec<DeliveryError>>>,
 }
 
-/// The way to one stream's task.
-#[derive(Debug, Clone)]
-pub(crate) struct StreamHandle {
-    commands: mpsc::Sender<Command>,
-    failed: Arc<AtomicBool>,
+#[derive(Debug, Default)]
+struct Open {
+    intakes: HashMap<StreamName, Arc<Intake>>,
+    is_closing: bool,
 }
 
 impl Streams {
     pub(crate) fn new(transport: Arc<dyn Transport>, config: Arc<ProducerConfig>, runtime: Handle) -> Self {
         Self {
+            room: Arc::new(Room::new(&config)),
             transport,
             config,
             runtime,
             open: RwLock::default(),
-            closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            leftover: Arc::default(),
         }
     }
 
-    /// The stream's command channel; starts its task if there is none. `None` once the producer is closing.
-    pub(crate) fn commands(&self, stream: &StreamName) -> Option<mpsc::Sender<Command>> {
-        if let Some(handle) = self
-            .open
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(stream)
-        {
-            return Some(handle.commands.clone());
+    pub(crate) fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
+    /// The way into a stream; starts its task if there is none. Once the producer is closing, it takes nothing.
+    pub(crate) fn intake(&self, stream: &StreamName) -> Arc<Intake> {
+        if let Some(intake) = self.known(stream) {
+            return intake;
         }
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        if self.closing.is_cancelled() {
-            return None;
+        if let Some(intake) = open.intakes.get(stream) {
+            return Arc::clone(intake);
         }
-        let handle = open
-            .entry(stream.clone())
-            .or_insert_with(|| self.start(stream.clone()));
-        Some(handle.commands.clone())
+        let config = self.config.stream(stream);
+        let intake = Arc::new(Intake::new(stream.clone(), config, Arc::clone(&self.room)));
+        if open.is_closing {
+            intake.go_to(Phase::Ended);
+        } else {
+            self.start(Arc::clone(&intake));
+            open.intakes.insert(stream.clone(), Arc::clone(&intake));
+        }
+        intake
     }
 
-    /// Why the stream's queue takes nothing.
-    pub(crate) fn refusal(&self, stream: &StreamName) -> PutError {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        match open.get(stream) {
-            Some(handle) if handle.failed.load(Ordering::Acquire) => PutError::StreamGone {
-                stream: stream.clone(),
-            },
-            _ => PutError::Closed,
-        }
+    /// The way into a stream that has a task.
+    pub(crate) fn known(&self, stream: &StreamName) -> Option<Arc<Intake>> {
+        self.open().intakes.get(stream).map(Arc::clone)
     }
 
-    /// All streams that have a task.
-    pub(crate) fn all(&self) -> Vec<(StreamName, mpsc::Sender<Command>)> {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        open.iter()
-            .map(|(name, handle)| (name.clone(), handle.commands.clone()))
-            .collect()
+    /// All streams that have, or had, a task.
+    pub(crate) fn all(&self) -> Vec<Arc<Intake>> {
+        self.open().intakes.values().map(Arc::clone).collect()
     }
 
     /// Tells all tasks to take nothing more, deliver what they hold, and end. May be called again.
     pub(crate) fn begin_close(&self) {
+        self.room.close();
         // Under the lock, so that no task starts afterwards.
-        let _open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        self.closing.cancel();
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        open.is_closing = true;
         self.tasks.close();
-    }
-
-    /// Waits until all tasks have ended; names a stream whose task failed.
-    pub(crate) async fn ended(&self) -> Result<(), StreamName> {
-        self.tasks.wait().await;
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        match open
-            .iter()
-            .find(|(_, handle)| handle.failed.load(Ordering::Acquire))
-        {
-            Some((name, _)) => Err(name.clone()),
-            None => Ok(()),
+        for intake in open.intakes.values() {
+            intake.go_to(Phase::Closing);
         }
     }
 
-    fn start(&self, stream: StreamName) -> StreamHandle {
-        let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
-        let failed = Arc::new(AtomicBool::new(false));
+    /// Tells all tasks to hand back what they hold, and end.
+    pub(crate) fn stop(&self) {
+        for intake in self.open().intakes.values() {
+            intake.go_to(Phase::Stopping);
+        }
+    }
+
+    /// Waits until all tasks have ended; after [`begin_close`](Self::begin_close) they do.
+    pub(crate) async fn ended(&self) {
+        self.tasks.wait().await;
+    }
+
+    /// The streams whose tasks failed, by name.
+    pub(crate) fn failed(&self) -> Vec<StreamName> {
+        let open = self.open();
+        let failed = open
+            .intakes
+            .values()
+            .filter(|intake| intake.phase() == Phase::Failed);
+        let mut names: Vec<_> = failed.map(|intake| intake.stream().clone()).collect();
+        names.sort();
+        names
+    }
+
+    /// What was handed back so far.
+    pub(crate) fn take_leftover(&self) -> Vec<DeliveryError> {
+        std::mem::take(&mut *self.leftover.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn open(&self) -> RwLockReadGuard<'_, Open> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&self, intake: Arc<Intake>) {
+        let stream = intake.stream().clone();
+        let seed = self.config.seed();
         let task = StreamTask::new(
-            stream.clone(),
             &self.config,
             Arc::clone(&self.transport),
-            receiver,
-            self.closing.clone(),
-            Arc::clone(&failed),
-            self.config
-                .seed()
-                .map_or_else(chance, |seed| of_stream(seed, &stream)),
+            intake,
+            Arc::clone(&self.leftover),
+            seed.map_or_else(chance, |seed| of_stream(seed, &stream)),
         );
         let span = tracing::debug_span!("kpl.stream", %stream);
         self.tasks.spawn_on(task.run().instrument(span), &self.runtime);
-        StreamHandle { commands, failed }
+    }
+}
+
+impl Drop for Streams {
+    /// The last handle is gone. What is being closed goes on without it.
+    fn drop(&mut self) {
+        let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if !open.is_closing {
+            for intake in open.intakes.values() {
+                intake.go_to(Phase::Abandoned);
+            }
+        }
     }
 }
 
@@ -146,6 +172,3 @@ fn of_stream(seed: u64, stream: &StreamName) -> u64 {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         })
 }
-
-/// Commands on their way to a task; the records among them are bounded by the permits as well.
-const COMMAND_QUEUE: usize = 4_096;

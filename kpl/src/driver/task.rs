@@ -1,37 +1,24 @@
 //! The task of one stream: waits for one thing at a time, feeds it to the pipeline, does what the pipeline says.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use kinesis_aggregation::HashKey;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use super::intake::{Command, Intake, Phase, Rest, now};
 use super::transport::Transport;
 use crate::config::ProducerConfig;
+use crate::error::{DeliveryError, DeliveryErrorKind};
 use crate::failure::Failure;
-use crate::pipeline::{Action, BatchId, EntryReply, FlushId, ListedShard, Pipeline};
-use crate::producer::permits::Permit;
+use crate::outcome::Delivery;
+use crate::pipeline::{Action, BatchId, EntryReply, FlushId, ListedShard, Notice, Pipeline, StreamSummary};
+use crate::producer::permits::Amount;
 use crate::producer::ticket::Token;
-use crate::record::Record;
 use crate::stream::StreamName;
-
-/// What handles ask of a stream's task; in this order it is done.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// Deliver a record.
-    Put {
-        record: Record,
-        hash_key: HashKey,
-        token: Token,
-    },
-    /// Tell when all records put before have their outcome.
-    Flush(oneshot::Sender<()>),
-}
 
 /// The task of one stream.
 #[derive(Debug)]
@@ -39,125 +26,132 @@ pub(crate) struct StreamTask {
     stream: StreamName,
     pipeline: Pipeline<Token>,
     transport: Arc<dyn Transport>,
-    commands: mpsc::Receiver<Command>,
     received: Vec<Command>,
-    closing: CancellationToken,
-    phase: Phase,
     calls: JoinSet<Reply>,
     flushes: HashMap<FlushId, oneshot::Sender<()>>,
-    /// Raised when the task ends out of order.
-    failed: Arc<AtomicBool>,
+    /// Who waits for outcomes, until all else is in order.
+    woken: Vec<Waker>,
+    /// Where records go that a close hands back.
+    leftover: Arc<Mutex<Vec<DeliveryError>>>,
+    phase: Phase,
+    // Last, so that the records are gone when it gives back their room.
+    door: Door,
 }
 
-/// How far the task's life has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Takes commands.
-    Open,
-    /// Takes those commands that were sent before the close.
-    Closing,
-    /// Takes nothing more, and ends when the pipeline is idle.
-    Draining,
-    /// Ends now.
-    Ended,
-}
+/// The task's end of the intake.
+#[derive(Debug)]
+struct Door(Arc<Intake>);
 
 /// The end of a call.
 #[derive(Debug)]
 enum Reply {
     Sent(BatchId, Result<Vec<EntryReply>, Failure>),
     Shards(Result<Vec<ListedShard>, Failure>),
+    Described(Result<StreamSummary, Failure>),
 }
 
 impl StreamTask {
     pub(crate) fn new(
-        stream: StreamName,
         config: &ProducerConfig,
         transport: Arc<dyn Transport>,
-        commands: mpsc::Receiver<Command>,
-        closing: CancellationToken,
-        failed: Arc<AtomicBool>,
+        intake: Arc<Intake>,
+        leftover: Arc<Mutex<Vec<DeliveryError>>>,
         seed: u64,
     ) -> Self {
+        let stream = intake.stream().clone();
         Self {
             pipeline: Pipeline::new(stream.clone(), config.stream(&stream), seed),
             stream,
             transport,
-            commands,
-            received: Vec::with_capacity(COMMANDS_AT_ONCE),
-            closing,
-            phase: Phase::Open,
+            received: Vec::new(),
             calls: JoinSet::new(),
             flushes: HashMap::new(),
-            failed,
+            woken: Vec::new(),
+            leftover,
+            phase: Phase::Open,
+            door: Door(intake),
         }
     }
 
     /// Runs until the producer is closed and all is delivered, or until its last handle is dropped.
     pub(crate) async fn run(mut self) {
-        while self.phase != Phase::Ended {
+        while self.phase < Phase::Ended {
+            self.take_commands();
             self.act();
-            if self.phase == Phase::Draining && self.pipeline.is_idle() {
+            if self.phase == Phase::Closing && self.pipeline.is_idle() {
                 break;
             }
-            let timer = self.timer();
+            let Rest::Until(timer) = self.door.0.rest(self.timer(), self.phase) else {
+                continue;
+            };
             // In a fixed order, so that the same events have the same course; what is rare goes first and cannot keep
             // from its turn what may always be ready.
             tokio::select! {
                 biased;
-                () = self.closing.cancelled(), if self.phase == Phase::Open => self.on_closing(),
                 Some(reply) = self.calls.join_next() => self.on_reply(reply),
-                () = tokio::time::sleep_until(timer) => self.pipeline.handle_timeout(now()),
-                _ = self.commands.recv_many(&mut self.received, COMMANDS_AT_ONCE), if self.takes_commands() => {
-                    self.on_commands();
-                }
+                () = tokio::time::sleep_until(timer.into()) => self.pipeline.handle_timeout(now()),
+                () = self.door.0.rung() => {}
             }
         }
         tracing::debug!(stream = %self.stream, "stream task ended");
     }
 
-    fn takes_commands(&self) -> bool {
-        matches!(self.phase, Phase::Open | Phase::Closing)
-    }
-
-    fn on_commands(&mut self) {
-        if self.received.is_empty() {
-            self.on_last_command();
-            return;
-        }
+    fn take_commands(&mut self) {
+        let phase = self.door.0.take(&mut self.received);
         let now = now();
         for command in self.received.drain(..) {
             match command {
                 Command::Put {
                     record,
                     hash_key,
+                    arrival,
                     token,
-                } => self.pipeline.put(record, hash_key, token, now),
+                } => self.pipeline.put_since(record, hash_key, token, arrival, now),
+                Command::AskLimit => self.pipeline.want_record_limit(now),
                 Command::Flush(done) => {
                     let id = self.pipeline.flush(now);
                     self.flushes.insert(id, done);
                 }
+                Command::Oldest(tell) => {
+                    // Whoever asked may have gone.
+                    let _ = tell.send(self.pipeline.oldest());
+                }
             }
         }
+        if phase != self.phase {
+            self.phase = phase;
+            self.on_phase(now);
+        }
     }
 
-    /// The queue has ended: it was closed and is drained, or nobody is left who could send.
-    fn on_last_command(&mut self) {
-        if self.closing.is_cancelled() {
-            self.phase = Phase::Draining;
-            self.pipeline.flush(now());
-            return;
-        }
-        self.phase = Phase::Ended;
+    fn on_phase(&mut self, now: Instant) {
         let records = self.pipeline.outstanding();
-        if records > 0 {
-            tracing::warn!(stream = %self.stream, records, "producer dropped without close; records given up");
+        match self.phase {
+            Phase::Closing => {
+                self.pipeline.flush(now);
+            }
+            Phase::Stopping => {
+                if records > 0 {
+                    tracing::warn!(stream = %self.stream, records, "close ran out of time; records handed back");
+                }
+                self.give_up(|in_flight| DeliveryErrorKind::Unfinished { in_flight });
+            }
+            Phase::Abandoned => {
+                if records > 0 {
+                    tracing::warn!(stream = %self.stream, records, "producer dropped without close; records given up");
+                }
+                self.give_up(|_| DeliveryErrorKind::ProducerGone);
+            }
+            Phase::Open | Phase::Ended | Phase::Failed => {}
         }
     }
 
-    fn on_closing(&mut self) {
-        self.phase = Phase::Closing;
-        self.commands.close();
+    /// Ends with an outcome for each record, and without waiting for any.
+    fn give_up(&mut self, kind: impl Fn(bool) -> DeliveryErrorKind) {
+        self.calls.abort_all();
+        self.pipeline.abandon(kind, now());
+        self.act();
+        self.phase = Phase::Ended;
     }
 
     fn on_reply(&mut self, reply: Result<Reply, JoinError>) {
@@ -177,6 +171,7 @@ impl StreamTask {
                 }
                 self.pipeline.on_shards(listed, now());
             }
+            Ok(Reply::Described(answer)) => self.on_described(answer),
             // A call that panicked will not say what became of its records: the task must not pretend to know.
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -185,11 +180,42 @@ impl StreamTask {
         }
     }
 
+    fn on_described(&mut self, answer: Result<StreamSummary, Failure>) {
+        match &answer {
+            Ok(summary) => tracing::debug!(stream = %self.stream, ?summary, "stream described"),
+            Err(error) => tracing::debug!(stream = %self.stream, %error, "describing the stream failed"),
+        }
+        let notice = self.pipeline.on_described(answer, now());
+        self.door.0.limits().tell(self.pipeline.record_limit());
+        match notice {
+            None => {}
+            Some(Notice::NotPermitted(error)) => tracing::warn!(
+                stream = %self.stream,
+                %error,
+                "records are not aggregated: without the permission kinesis:DescribeStreamSummary nobody knows whether \
+                 the service leaves them on the shards of their keys; grant it, or configure Aggregation::Always"
+            ),
+            Some(Notice::PackedOnAuto) => tracing::warn!(
+                stream = %self.stream,
+                "records are aggregated as configured, but the service distributes them by itself: consumers that \
+                 check hash keys drop such aggregates"
+            ),
+            Some(Notice::Auto) => tracing::info!(
+                stream = %self.stream,
+                "the service distributes records by itself: they are not aggregated, and keys have no order"
+            ),
+            Some(Notice::ByKey) => tracing::info!(
+                stream = %self.stream,
+                "hash keys distribute records: they are aggregated, and keys have their order"
+            ),
+        }
+    }
+
     /// Does all that there is to do now.
     fn act(&mut self) {
         let now = now();
-        // Room is given back in one go, once for all records that are done.
-        let mut room: Option<Permit> = None;
+        let mut room = Amount::default();
+        let mut flushed = Vec::new();
         while let Some(action) = self.pipeline.poll_action(now) {
             match action {
                 Action::Send(batch) => {
@@ -204,46 +230,63 @@ impl StreamTask {
                     self.calls
                         .spawn(async move { Reply::Shards(call.await) }.instrument(span));
                 }
+                Action::Describe => {
+                    let call = self.transport.describe(&self.stream);
+                    let span = tracing::debug_span!("kpl.describe_stream");
+                    self.calls
+                        .spawn(async move { Reply::Described(call.await) }.instrument(span));
+                }
                 Action::Complete(token, outcome) => {
-                    let permit = token.resolve(outcome);
-                    match &mut room {
-                        Some(room) => room.absorb(permit),
-                        None => room = Some(permit),
-                    }
+                    room.add(token.amount());
+                    self.hand_back(&outcome);
+                    self.woken.extend(token.resolve(outcome));
                 }
-                Action::Flushed(id) => {
-                    if let Some(done) = self.flushes.remove(&id) {
-                        // Whoever waited may have gone.
-                        let _ = done.send(());
-                    }
-                }
+                Action::Flushed(id) => flushed.extend(self.flushes.remove(&id)),
             }
+        }
+        // In one go for all records that are done. Whoever is woken finds room, and counters that know the outcome.
+        self.door.0.settle(room);
+        self.woken.drain(..).for_each(Waker::wake);
+        for done in flushed {
+            // Whoever waited may have gone.
+            let _ = done.send(());
         }
     }
 
-    fn timer(&self) -> tokio::time::Instant {
-        let next = self.pipeline.poll_timeout().map(tokio::time::Instant::from_std);
-        next.unwrap_or_else(|| tokio::time::Instant::now() + FAR)
+    /// Keeps what a close that ran out of time has promised to return.
+    fn hand_back(&self, outcome: &Result<Delivery, DeliveryError>) {
+        let Err(error) = outcome else { return };
+        if matches!(error.kind(), DeliveryErrorKind::Unfinished { .. }) {
+            let mut leftover = self.leftover.lock().unwrap_or_else(PoisonError::into_inner);
+            leftover.push(error.clone());
+        }
+    }
+
+    fn timer(&self) -> Instant {
+        self.pipeline.poll_timeout().unwrap_or_else(|| now() + FAR)
+    }
+}
+
+impl Drop for Door {
+    /// The order matters where the task unwinds: first the reason is there to be read and nothing more gets in; only
+    /// then do the records inside fail, and only then is their room free. See the fields of the task.
+    fn drop(&mut self) {
+        self.0.settle_all();
     }
 }
 
 impl Drop for StreamTask {
-    /// The order matters where the task unwinds: first the reason is there to be read, then nothing more gets in, and
-    /// only then do the records inside fail. Whoever sees a failed ticket or a closed queue finds the reason.
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.failed.store(true, Ordering::Release);
-        }
-        self.commands.close();
+        let end = if std::thread::panicking() {
+            Phase::Failed
+        } else {
+            Phase::Ended
+        };
+        drop(self.door.0.end(end));
+        // Where the task unwinds, some outcomes were told already.
+        self.woken.drain(..).for_each(Waker::wake);
     }
 }
 
-/// Tokio's clock, which tests can pause.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
-
-/// Enough to make a wake-up cheap per record, few enough that replies do not wait.
-const COMMANDS_AT_ONCE: usize = 512;
 /// A timer that means nothing.
 const FAR: Duration = Duration::from_secs(86_400);

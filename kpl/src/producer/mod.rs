@@ -1,66 +1,106 @@
-//! The handle: takes records, waits for room, hands them to the stream's task. Decides nothing.
+//! The handles: take records, wait for room, hand them to the stream's task. They decide nothing.
 
+mod builder;
+mod leftover;
 pub(crate) mod permits;
+mod put_all;
+mod reservation;
+mod sink;
+mod stream;
 pub(crate) mod ticket;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use aws_types::SdkConfig;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use crate::config::ProducerConfig;
-use crate::driver::Command;
-use crate::driver::sdk::SdkTransport;
+use crate::driver::intake::{Command, Intake, Phase};
 use crate::driver::streams::Streams;
 use crate::driver::transport::Transport;
 use crate::error::{CloseError, ConfigError, FlushError, PutError, TryPutError};
 use crate::record::Record;
 use crate::stream::StreamName;
-use permits::{Permit, Permits};
-use ticket::{DeliveryTicket, ticket};
+use ticket::DeliveryTicket;
+
+pub use builder::ProducerBuilder;
+pub use leftover::Leftover;
+pub use put_all::PutAll;
+pub use reservation::Reservation;
+pub use sink::RecordSink;
+pub use stream::StreamProducer;
 
 /// Puts records into Kinesis data streams: packs, sends, retries, and reports on each record.
 ///
-/// A cheap handle; clones share the tasks and the budget of records in flight. Background work starts with the first
-/// put to a stream, one task for each, and ends with [`close`](Self::close). Dropping the last handle without it ends
-/// the tasks at once: records that have no outcome yet are given up, their tickets say
-/// [`ProducerGone`](crate::DeliveryErrorKind::ProducerGone), and a warning tells how many there were.
+/// A cheap handle; clones share the tasks and the budget of records in flight. [`stream`](Self::stream) gives a handle
+/// of one stream, through which puts cost least. Background work is one task for each stream, started with the stream's
+/// first handle or put, and ends with [`close`](Self::close). Dropping the last handle without it ends the tasks at
+/// once: records that have no outcome yet are given up, their tickets say
+/// [`ProducerGone`](crate::DeliveryErrorKind::ProducerGone), and a warning tells for each stream how many there were.
 #[derive(Debug, Clone)]
 pub struct Producer {
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
 }
 
+/// What all handles of one producer share.
 #[derive(Debug)]
-struct Inner {
-    permits: Arc<Permits>,
+pub(crate) struct Shared {
     streams: Streams,
 }
 
+/// Making one.
 impl Producer {
-    /// A producer with credentials, Region and endpoint of an SDK configuration.
+    /// A producer with the credentials, Region and endpoint that the environment has: variables, profile files,
+    /// container and instance metadata, as of `aws-config`'s defaults.
+    ///
+    /// For sign-in by SSO or `aws login`, or with anything else than defaults, load an [`SdkConfig`] with the features
+    /// of `aws-config` that it takes, and use [`builder`](Self::builder).
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the environment names no Region, or outside of a tokio runtime.
+    #[cfg(feature = "aws-config")]
+    pub async fn from_env() -> Result<Self, ConfigError> {
+        let behavior = aws_config::BehaviorVersion::v2026_01_12();
+        let sdk_config = aws_config::load_defaults(behavior).await;
+        Self::builder(&sdk_config).build()
+    }
+
+    /// Makes a producer with credentials, Region and endpoint of an SDK configuration.
     ///
     /// It builds a Kinesis client of its own with the SDK's retries switched off (they would multiply with the
-    /// producer's) and the configured timeouts set. Nothing is called before the first put.
+    /// producer's) and the configured timeouts set. Proxies and certificate authorities are those of the
+    /// configuration's HTTP client.
+    pub fn builder(sdk_config: &SdkConfig) -> ProducerBuilder {
+        ProducerBuilder::configured(sdk_config.clone())
+    }
+
+    /// Makes a producer that calls through `client`: for callers with their own HTTP client, interceptors or mocks.
+    ///
+    /// The client's settings are taken over, except for retries and timeouts, which become the producer's.
+    pub fn builder_with_client(client: Client) -> ProducerBuilder {
+        ProducerBuilder::with_client(client)
+    }
+
+    /// Short for [`builder`](Self::builder) with settings.
     ///
     /// # Errors
     /// [`ConfigError`] when Region or behaviour version are missing, or outside of a tokio runtime.
     pub fn new(sdk_config: &SdkConfig, config: ProducerConfig) -> Result<Self, ConfigError> {
-        let transport = SdkTransport::from_sdk_config(sdk_config, &config)?;
-        Self::with_transport(Arc::new(transport), config)
+        Self::builder(sdk_config).config(config).build()
     }
 
-    /// A producer that calls through `client`: for callers with their own HTTP client, interceptors or mocks.
-    ///
-    /// The client's settings are taken over, except for retries and timeouts, which become the producer's.
+    /// Short for [`builder_with_client`](Self::builder_with_client) with settings.
     ///
     /// # Errors
     /// [`ConfigError::NoRuntime`] outside of a tokio runtime.
     pub fn from_client(client: Client, config: ProducerConfig) -> Result<Self, ConfigError> {
-        let transport = SdkTransport::from_client(&client, &config);
-        Self::with_transport(Arc::new(transport), config)
+        Self::builder_with_client(client).config(config).build()
     }
 
     pub(crate) fn with_transport(
@@ -68,104 +108,124 @@ impl Producer {
         config: ProducerConfig,
     ) -> Result<Self, ConfigError> {
         let runtime = Handle::try_current().map_err(|_| ConfigError::NoRuntime)?;
-        let permits = Arc::new(Permits::new(&config));
         let streams = Streams::new(transport, Arc::new(config), runtime);
         Ok(Self {
-            inner: Arc::new(Inner { permits, streams }),
+            shared: Arc::new(Shared { streams }),
         })
     }
+}
 
-    /// Takes a record, after waiting for room in the budget of bytes and records in flight.
-    ///
-    /// Returns once the record is queued; the ticket tells its outcome. Records of one partition key that one caller
-    /// puts one after the other are stored in that order.
+/// Putting records, and waiting for them.
+impl Producer {
+    /// The handle of one stream, with which a put needs no name. Starts the stream's task, which calls nothing before
+    /// the first put.
+    #[must_use]
+    pub fn stream(&self, stream: &StreamName) -> StreamProducer {
+        StreamProducer::new(Arc::clone(&self.shared), self.shared.streams.intake(stream))
+    }
+
+    /// Takes a record for a stream: see [`StreamProducer::put`].
     ///
     /// # Errors
     /// [`PutError`] when the record is too large or the producer is closed.
     ///
     /// # Cancel safety
-    /// Dropping the future before it is ready means that the record is not sent: it waits for room in the budget and
-    /// for a place in the stream's queue, and holds neither afterwards.
+    /// Dropping the future before it is ready means that the record is not sent.
     pub async fn put(&self, stream: &StreamName, record: Record) -> Result<DeliveryTicket, PutError> {
-        let permit = self.inner.permits.acquire(&record).await?;
-        let commands = self.inner.streams.commands(stream).ok_or(PutError::Closed)?;
-        let (command, ticket) = put_command(stream, record, permit);
-        match commands.send(command).await {
-            Ok(()) => Ok(ticket),
-            Err(_) => Err(self.inner.streams.refusal(stream)),
-        }
+        self.stream(stream).put(record).await
     }
 
-    /// Takes a record if there is room now, and never waits.
+    /// Takes a record for a stream if there is room now: see [`StreamProducer::try_put`].
     ///
     /// # Errors
     /// [`TryPutError`] hands the record back: because there is no room, or because it cannot be taken at all.
     pub fn try_put(&self, stream: &StreamName, record: Record) -> Result<DeliveryTicket, TryPutError> {
-        let permit = match self.inner.permits.try_acquire(&record) {
-            Ok(Some(permit)) => permit,
-            Ok(None) => return Err(TryPutError::Full { record }),
-            Err(source) => return Err(TryPutError::Refused { record, source }),
-        };
-        let Some(commands) = self.inner.streams.commands(stream) else {
-            return Err(TryPutError::Refused {
-                record,
-                source: PutError::Closed,
-            });
-        };
-        let (command, ticket) = put_command(stream, record, permit);
-        match commands.try_send(command) {
-            Ok(()) => Ok(ticket),
-            Err(TrySendError::Full(command)) => Err(TryPutError::Full {
-                record: taken_back(command),
-            }),
-            Err(TrySendError::Closed(command)) => Err(TryPutError::Refused {
-                record: taken_back(command),
-                source: PutError::Closed,
-            }),
-        }
+        self.stream(stream).try_put(record)
     }
 
-    /// Sends what is buffered without lingering, and waits until every record put before has its outcome.
+    /// Waits for room for several records of a stream: see [`StreamProducer::reserve`].
+    ///
+    /// # Errors
+    /// [`PutError`] when so much exceeds the whole budget, or the producer is closed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up the place in line, and leaves nothing reserved.
+    pub async fn reserve(
+        &self,
+        stream: &StreamName,
+        records: usize,
+        bytes: usize,
+    ) -> Result<Reservation, PutError> {
+        self.stream(stream).reserve(records, bytes).await
+    }
+
+    /// Sends what is buffered without lingering, and waits until every record put before has its outcome (KPL:
+    /// `flushSync`, which polls and waits for later records as well).
     ///
     /// A barrier, not an end: records may be put meanwhile and are not waited for. Whether records were delivered is
     /// their tickets' to say. Sends nothing when nothing is buffered.
     ///
     /// # Errors
-    /// [`FlushError`] when a stream's task ended before.
+    /// [`FlushError`] when a stream's task failed before.
     ///
     /// # Cancel safety
     /// Dropping the future gives up waiting; records that were hurried stay hurried.
     pub async fn flush(&self) -> Result<(), FlushError> {
         let mut flushes = Vec::new();
-        for (stream, commands) in self.inner.streams.all() {
-            let (done, flushed) = oneshot::channel();
-            if commands.send(Command::Flush(done)).await.is_err() {
-                self.end_of(&stream).await?;
-                continue;
-            }
-            flushes.push((stream, flushed));
+        for intake in self.shared.streams.all() {
+            let flushing = self.shared.begin_flush(&intake);
+            flushes.push((intake, flushing));
         }
-        for (stream, flushed) in flushes {
-            flushed.await.map_err(|_| FlushError::StreamGone { stream })?;
+        for (intake, flushing) in flushes {
+            self.shared.end_flush(&intake, flushing).await?;
         }
         Ok(())
     }
 
-    /// A closed stream has nothing left to flush once its task has ended.
-    async fn end_of(&self, stream: &StreamName) -> Result<(), FlushError> {
-        if matches!(self.inner.streams.refusal(stream), PutError::StreamGone { .. }) {
-            return Err(FlushError::StreamGone {
-                stream: stream.clone(),
-            });
+    /// Flushes one stream: see [`StreamProducer::flush`]. Does nothing for a stream to which nothing was put.
+    ///
+    /// # Errors
+    /// [`FlushError`] when the stream's task failed before.
+    ///
+    /// # Cancel safety
+    /// As of [`flush`](Self::flush).
+    pub async fn flush_stream(&self, stream: &StreamName) -> Result<(), FlushError> {
+        match self.shared.streams.known(stream) {
+            Some(intake) => {
+                let flushing = self.shared.begin_flush(&intake);
+                self.shared.end_flush(&intake, flushing).await
+            }
+            None => Ok(()),
         }
-        self.inner
-            .streams
-            .ended()
-            .await
-            .map_err(|stream| FlushError::StreamGone { stream })
     }
 
-    /// Takes nothing more, delivers what was taken, and ends the tasks.
+    /// Records of all streams that have no outcome yet (KPL: `getOutstandingRecordsCount`).
+    ///
+    /// A record is counted until its ticket has the outcome, not less: when it is 0, no outcome is missing.
+    #[must_use]
+    pub fn outstanding_records(&self) -> u64 {
+        let streams = self.shared.streams.all();
+        streams.iter().map(|intake| intake.outstanding()).sum()
+    }
+
+    /// For how long the oldest record that has no outcome yet has been waiting for it; `None` if there is none (KPL:
+    /// `getOldestRecordTimeInMillis`).
+    ///
+    /// # Cancel safety
+    /// It only asks.
+    pub async fn oldest_record_age(&self) -> Option<Duration> {
+        let mut oldest = None;
+        for intake in self.shared.streams.all() {
+            let stream = StreamProducer::new(Arc::clone(&self.shared), intake);
+            oldest = oldest.max(stream.oldest_record_age().await);
+        }
+        oldest
+    }
+}
+
+/// Ending.
+impl Producer {
+    /// Takes nothing more, delivers what was taken, and ends the tasks (no KPL equal: `destroy` drops what it holds).
     ///
     /// Returns when every record has its outcome. Puts that wait for room fail with [`PutError::Closed`]. Closing again,
     /// or at the same time from another handle, waits for the same end.
@@ -176,33 +236,62 @@ impl Producer {
     /// # Cancel safety
     /// Closing begins when the future is first polled and goes on without it; only the waiting is given up.
     pub async fn close(&self) -> Result<(), CloseError> {
-        self.inner.permits.close();
-        self.inner.streams.begin_close();
-        self.inner
-            .streams
-            .ended()
-            .await
-            .map_err(|stream| CloseError::StreamGone { stream })
+        self.shared.streams.begin_close();
+        self.shared.streams.ended().await;
+        match self.shared.streams.failed().into_iter().next() {
+            Some(stream) => Err(CloseError::StreamGone { stream }),
+            None => Ok(()),
+        }
+    }
+
+    /// Closes, and gives what has no outcome when the time is over. It ends in time: then nothing more is waited for,
+    /// requests on their way are abandoned, and the tickets of these records say
+    /// [`Unfinished`](crate::DeliveryErrorKind::Unfinished).
+    ///
+    /// With a limit of zero, only what has its outcome already is not handed back. Of several closes at the same time
+    /// the shortest limit counts, and one of them gets the records.
+    ///
+    /// # Cancel safety
+    /// Closing begins when the future is first polled and goes on without it, then without a limit.
+    pub async fn close_within(&self, limit: Duration) -> Leftover {
+        let streams = &self.shared.streams;
+        streams.begin_close();
+        if tokio::time::timeout(limit, streams.ended()).await.is_err() {
+            streams.stop();
+            streams.ended().await;
+        }
+        Leftover::new(streams.take_leftover(), streams.failed())
     }
 }
 
-fn put_command(stream: &StreamName, record: Record, permit: Permit) -> (Command, DeliveryTicket) {
-    let (token, ticket) = ticket(stream.clone(), permit);
-    // Hashed here, on the caller's thread: the stream's task has all the records to care for.
-    let hash_key = record.hash_key();
-    (
-        Command::Put {
-            record,
-            hash_key,
-            token,
-        },
-        ticket,
-    )
-}
+impl Shared {
+    /// Asks for a flush; `None` when the stream's task answers no more.
+    fn begin_flush(&self, intake: &Intake) -> Option<oneshot::Receiver<()>> {
+        let (done, flushed) = oneshot::channel();
+        intake.ask(Command::Flush(done)).then_some(flushed)
+    }
 
-fn taken_back(command: Command) -> Record {
-    match command {
-        Command::Put { record, .. } => record,
-        Command::Flush(_) => unreachable!("only puts are taken back"),
+    async fn end_flush(
+        &self,
+        intake: &Intake,
+        flushing: Option<oneshot::Receiver<()>>,
+    ) -> Result<(), FlushError> {
+        let gone = || FlushError::StreamGone {
+            stream: intake.stream().clone(),
+        };
+        if let Some(flushed) = flushing
+            && flushed.await.is_ok()
+        {
+            return Ok(());
+        }
+        if intake.phase() == Phase::Failed {
+            return Err(gone());
+        }
+        // A closed stream has nothing left to flush once its task has ended.
+        self.streams.ended().await;
+        if intake.phase() == Phase::Failed {
+            return Err(gone());
+        }
+        Ok(())
     }
 }

@@ -1,132 +1,295 @@
 //! The budget of records in flight, in bytes of memory and in records. Callers wait here, and nowhere else.
+//!
+//! While nobody waits, taking room is one atomic exchange. Once somebody does, all free room lies behind the lock and
+//! is given out first come, first served, so that nobody overtakes the line.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
-use tokio::sync::{Semaphore, TryAcquireError};
+use tokio::sync::oneshot;
 
 use crate::config::ProducerConfig;
-use crate::error::PutError;
-use crate::record::Record;
 
 /// What a record counts in the budget beyond its data and key: its place in the queue, its ticket, the counters of
 /// its shared buffers. Measured on a 64-bit machine, rounded up.
 pub const RECORD_OVERHEAD: usize = 256;
 
+/// Room: bytes of memory and a number of records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    pub(crate) bytes: u32,
+    pub(crate) records: u32,
+}
+
 /// The whole budget of one producer.
 #[derive(Debug)]
-pub(crate) struct Permits {
-    bytes: Semaphore,
-    records: Semaphore,
-    max_bytes: usize,
-    max_record: usize,
+pub(crate) struct Room {
+    /// What is free while nobody waits, packed; nothing while somebody does.
+    free: AtomicU64,
+    line: Mutex<Line>,
+    whole: Amount,
 }
 
-/// Room for one record or, once [merged](Permit::absorb), for several. Dropping it gives the room back.
+/// Who waits, and what came back meanwhile.
+#[derive(Debug, Default)]
+struct Line {
+    saved: Amount,
+    waiting: VecDeque<Waiter>,
+    is_closed: bool,
+}
+
 #[derive(Debug)]
-#[must_use]
-pub(crate) struct Permit {
-    pool: Arc<Permits>,
-    // Small, since each record on its way carries one. Sums stay within the budget, which fits as well.
-    bytes: u32,
-    records: u32,
+struct Waiter {
+    amount: Amount,
+    grant: oneshot::Sender<Permit>,
 }
 
-impl Permits {
+/// The producer takes nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+impl Room {
     pub(crate) fn new(config: &ProducerConfig) -> Self {
+        let most = |size| u32::try_from(size).unwrap_or(u32::MAX);
+        let whole = Amount {
+            bytes: most(config.max_in_flight_bytes()),
+            records: most(config.max_in_flight_records()),
+        };
         Self {
-            bytes: Semaphore::new(config.max_in_flight_bytes()),
-            records: Semaphore::new(config.max_in_flight_records()),
-            max_bytes: config.max_in_flight_bytes(),
-            max_record: config.streams().max_user_record_size().unwrap_or(1 << 20),
+            free: AtomicU64::new(whole.pack()),
+            line: Mutex::default(),
+            whole,
         }
     }
 
-    /// Waits for room, first come first served. Dropping the future gives back what it held and its place in line.
-    pub(crate) async fn acquire(self: &Arc<Self>, record: &Record) -> Result<Permit, PutError> {
-        let cost = self.cost(record)?;
-        // A plain semaphore: it is fair, its waits are cancel safe, and the two parts cannot deadlock, since whoever
-        // holds bytes and waits for a record is waiting for outcomes, not for another waiter.
-        let bytes = self
-            .bytes
-            .acquire_many(cost)
-            .await
-            .map_err(|_| PutError::Closed)?;
-        let records = self.records.acquire().await.map_err(|_| PutError::Closed)?;
-        bytes.forget();
-        records.forget();
-        Ok(self.permit(cost))
+    /// The budget as it was set.
+    pub(crate) fn whole(&self) -> Amount {
+        self.whole
     }
 
-    /// Takes room if there is some now: `Ok(None)` when there is none.
-    pub(crate) fn try_acquire(self: &Arc<Self>, record: &Record) -> Result<Option<Permit>, PutError> {
-        let cost = self.cost(record)?;
-        let bytes = match self.bytes.try_acquire_many(cost) {
-            Ok(bytes) => bytes,
-            Err(TryAcquireError::NoPermits) => return Ok(None),
-            Err(TryAcquireError::Closed) => return Err(PutError::Closed),
-        };
-        let records = match self.records.try_acquire() {
-            Ok(records) => records,
-            Err(TryAcquireError::NoPermits) => return Ok(None),
-            Err(TryAcquireError::Closed) => return Err(PutError::Closed),
-        };
-        bytes.forget();
-        records.forget();
-        Ok(Some(self.permit(cost)))
+    /// Takes room if there is some now: `Ok(false)` when there is none, or when others wait for it.
+    pub(crate) fn try_take(&self, amount: Amount) -> Result<bool, Closed> {
+        if self.take_free(amount) {
+            return Ok(true);
+        }
+        let line = self.line();
+        if line.is_closed {
+            return Err(Closed);
+        }
+        // What came back came under the lock: now it can be seen.
+        Ok(line.waiting.is_empty() && self.take_free(amount))
+    }
+
+    /// Stands in line for room. Without a line, and with room, the wait is over at once.
+    pub(crate) fn wait_for(self: &Arc<Self>, amount: Amount) -> Waiting {
+        let (grant, granted) = oneshot::channel();
+        let mut line = self.line();
+        if !line.is_closed {
+            line.saved.add(self.take_all_free());
+            line.waiting.push_back(Waiter { amount, grant });
+        }
+        self.serve(line);
+        Waiting {
+            room: Arc::clone(self),
+            granted,
+            is_over: false,
+        }
+    }
+
+    /// Gives room back, and lets those in who waited for it.
+    pub(crate) fn give_back(self: &Arc<Self>, amount: Amount) {
+        if amount == Amount::default() {
+            return;
+        }
+        let mut line = self.line();
+        line.saved.add(amount);
+        self.serve(line);
     }
 
     /// Lets nobody in any more: who waits, and who comes, learns that the producer is closed.
     pub(crate) fn close(&self) {
-        self.bytes.close();
-        self.records.close();
+        let mut line = self.line();
+        line.is_closed = true;
+        line.saved.add(self.take_all_free());
+        let waiting = std::mem::take(&mut line.waiting);
+        drop(line);
+        // Wakes each.
+        drop(waiting);
     }
 
-    fn permit(self: &Arc<Self>, cost: u32) -> Permit {
-        Permit {
-            pool: Arc::clone(self),
-            bytes: cost,
-            records: 1,
+    /// Gives the saved room to those who wait, in their order, as far as it goes.
+    fn serve<'a>(self: &'a Arc<Self>, mut line: MutexGuard<'a, Line>) {
+        loop {
+            let mut served = Vec::new();
+            while let Some(first) = line.waiting.front() {
+                let amount = first.amount;
+                if first.grant.is_closed() {
+                    line.waiting.pop_front();
+                } else if line.saved.covers(amount) {
+                    line.saved.subtract(amount);
+                    served.extend(line.waiting.pop_front());
+                } else {
+                    break;
+                }
+            }
+            if line.waiting.is_empty() && !line.is_closed {
+                let saved = std::mem::take(&mut line.saved);
+                self.free.fetch_add(saved.pack(), Ordering::Release);
+            }
+            drop(line);
+            let mut refused = Amount::default();
+            for Waiter { amount, grant } in served {
+                let permit = Permit {
+                    room: Arc::clone(self),
+                    amount,
+                };
+                if let Err(permit) = grant.send(permit) {
+                    // Gone in this very moment: its room is for the next.
+                    refused.add(permit.keep());
+                }
+            }
+            if refused == Amount::default() {
+                return;
+            }
+            line = self.line();
+            line.saved.add(refused);
         }
     }
 
-    fn cost(&self, record: &Record) -> Result<u32, PutError> {
-        let size = record.size();
-        if size > self.max_record {
-            return Err(PutError::RecordTooLarge {
-                size,
-                limit: self.max_record,
-            });
-        }
-        let cost = size + RECORD_OVERHEAD;
-        match u32::try_from(cost) {
-            Ok(permits) if cost <= self.max_bytes => Ok(permits),
-            _ => Err(PutError::ExceedsBudget {
-                cost,
-                budget: self.max_bytes,
-            }),
-        }
+    fn take_free(&self, amount: Amount) -> bool {
+        let take = |free| {
+            let free = Amount::unpack(free);
+            free.covers(amount).then(|| free.pack() - amount.pack())
+        };
+        self.free
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, take)
+            .is_ok()
     }
 
+    /// Only under the lock.
+    fn take_all_free(&self) -> Amount {
+        Amount::unpack(self.free.swap(0, Ordering::Acquire))
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is free, whoever may take it.
     #[cfg(test)]
-    fn free(&self) -> (usize, usize) {
-        (self.bytes.available_permits(), self.records.available_permits())
+    pub(crate) fn free(&self) -> (usize, usize) {
+        let line = self.line();
+        let mut free = line.saved;
+        free.add(Amount::unpack(self.free.load(Ordering::Acquire)));
+        (free.bytes as usize, free.records as usize)
     }
 }
 
+impl Amount {
+    /// Sums stay within the budget, which fits.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.records += other.records;
+    }
+
+    pub(crate) fn subtract(&mut self, other: Self) {
+        self.bytes -= other.bytes;
+        self.records -= other.records;
+    }
+
+    pub(crate) fn covers(self, other: Self) -> bool {
+        self.bytes >= other.bytes && self.records >= other.records
+    }
+
+    fn pack(self) -> u64 {
+        u64::from(self.bytes) << 32 | u64::from(self.records)
+    }
+
+    fn unpack(packed: u64) -> Self {
+        let [b0, b1, b2, b3, r0, r1, r2, r3] = packed.to_be_bytes();
+        Self {
+            bytes: u32::from_be_bytes([b0, b1, b2, b3]),
+            records: u32::from_be_bytes([r0, r1, r2, r3]),
+        }
+    }
+}
+
+/// Room that somebody holds. Dropping it gives the room back.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Permit {
+    room: Arc<Room>,
+    amount: Amount,
+}
+
 impl Permit {
-    /// Joins another permit of the same producer to this one, so that both are given back in one go.
-    pub(crate) fn absorb(&mut self, mut other: Self) {
-        debug_assert!(Arc::ptr_eq(&self.pool, &other.pool));
-        self.bytes += std::mem::take(&mut other.bytes);
-        self.records += std::mem::take(&mut other.records);
+    /// Room that was [taken](Room::try_take), to be given back.
+    #[cfg(test)]
+    pub(crate) fn of(room: &Arc<Room>, amount: Amount) -> Self {
+        Self {
+            room: Arc::clone(room),
+            amount,
+        }
+    }
+
+    pub(crate) fn amount(&self) -> Amount {
+        self.amount
+    }
+
+    /// Takes a part out, if it is there: the caller gives it back.
+    pub(crate) fn split(&mut self, part: Amount) -> bool {
+        let fits = self.amount.covers(part);
+        if fits {
+            self.amount.subtract(part);
+        }
+        fits
+    }
+
+    /// Puts back what was [split](Self::split) off.
+    pub(crate) fn join(&mut self, part: Amount) {
+        self.amount.add(part);
+    }
+
+    /// Takes all out: the caller gives it back.
+    pub(crate) fn keep(mut self) -> Amount {
+        std::mem::take(&mut self.amount)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.records > 0 {
-            self.pool.bytes.add_permits(self.bytes as usize);
-            self.pool.records.add_permits(self.records as usize);
+        self.room.give_back(self.amount);
+    }
+}
+
+/// A place in line. Dropping it gives up the place, and the room if it came in the same moment.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    room: Arc<Room>,
+    granted: oneshot::Receiver<Permit>,
+    is_over: bool,
+}
+
+impl Future for Waiting {
+    type Output = Result<Permit, Closed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let granted = Pin::new(&mut self.granted).poll(cx);
+        self.is_over = granted.is_ready();
+        granted.map(|granted| granted.map_err(|_| Closed))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.granted.close();
+            // Whoever stood behind may be served now.
+            self.room.serve(self.room.line());
         }
     }
 }
@@ -134,99 +297,181 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use futures::FutureExt as _;
+    use proptest::prelude::*;
 
     use super::*;
 
-    fn permits(bytes: usize, records: usize) -> Arc<Permits> {
+    fn room(bytes: usize, records: usize) -> Arc<Room> {
         let config = ProducerConfig::builder()
             .max_in_flight_bytes(bytes)
             .max_in_flight_records(records)
             .build()
             .expect("valid");
-        Arc::new(Permits::new(&config))
+        Arc::new(Room::new(&config))
     }
 
-    fn record(data: usize) -> Record {
-        Record::new("k", vec![0; data]).expect("valid")
+    fn amount(bytes: u32, records: u32) -> Amount {
+        Amount { bytes, records }
     }
 
-    #[tokio::test]
-    async fn room_is_taken_and_given_back() {
-        let pool = permits(65_536, 10);
-        let permit = pool.acquire(&record(99)).await.expect("room");
-        assert_eq!(pool.free(), (65_536 - 100 - RECORD_OVERHEAD, 9));
-        drop(permit);
-        assert_eq!(pool.free(), (65_536, 10));
+    #[test]
+    fn room_is_taken_and_given_back() {
+        let room = room(65_536, 10);
+        assert_eq!(room.try_take(amount(100, 1)), Ok(true));
+        assert_eq!(room.free(), (65_436, 9));
+        let held = Permit::of(&room, amount(100, 1));
+        drop(held);
+        assert_eq!(room.free(), (65_536, 10));
+        assert_eq!(room.try_take(amount(65_536, 11)), Ok(false), "records");
+        assert_eq!(room.try_take(amount(65_537, 1)), Ok(false), "bytes");
     }
 
-    #[tokio::test]
-    async fn merged_permits_come_back_together() {
-        let pool = permits(65_536, 10);
-        let mut first = pool.acquire(&record(99)).await.expect("room");
-        first.absorb(pool.acquire(&record(99)).await.expect("room"));
-        assert_eq!(pool.free(), (65_536 - 2 * (100 + RECORD_OVERHEAD), 8));
-        drop(first);
-        assert_eq!(pool.free(), (65_536, 10));
-    }
-
-    #[tokio::test]
-    async fn waits_for_bytes_and_for_records() {
-        for (bytes, records, data) in [(65_536, 10, 65_000), (1 << 20, 1, 10)] {
-            let pool = permits(bytes, records);
-            let held = pool.acquire(&record(data)).await.expect("room");
-            let record = record(data);
-            let mut waiting = Box::pin(pool.acquire(&record));
-            assert!(waiting.as_mut().now_or_never().is_none(), "no room");
-            assert!(pool.try_acquire(&record).expect("fits the budget").is_none());
+    #[test]
+    fn waits_for_bytes_and_for_records() {
+        for (bytes, records, held) in [(65_536, 10, amount(65_000, 1)), (1 << 20, 1, amount(1_000, 1))] {
+            let room = room(bytes, records);
+            assert_eq!(room.try_take(held), Ok(true));
+            let held = Permit::of(&room, held);
+            let mut waiting = room.wait_for(amount(1_000, 1));
+            assert!((&mut waiting).now_or_never().is_none(), "no room");
+            assert_eq!(room.try_take(amount(1_000, 1)), Ok(false));
             drop(held);
-            assert!(waiting.as_mut().now_or_never().expect("room now").is_ok());
+            assert!((&mut waiting).now_or_never().expect("room now").is_ok());
         }
     }
 
-    #[tokio::test]
-    async fn a_cancelled_wait_leaves_nothing_behind() {
-        let pool = permits(1 << 20, 1);
-        let held = pool.acquire(&record(10)).await.expect("room");
-        let second = record(10);
-        {
-            let mut waiting = Box::pin(pool.acquire(&second));
-            assert!(waiting.as_mut().now_or_never().is_none());
+    #[test]
+    fn who_comes_first_is_served_first_however_large() {
+        let room = room(65_536, 10);
+        assert_eq!(room.try_take(amount(1, 9)), Ok(true));
+        let mut large = room.wait_for(amount(1, 5));
+        let mut small = room.wait_for(amount(1, 1));
+        assert!(
+            (&mut small).now_or_never().is_none(),
+            "there is room for it, and somebody before it"
+        );
+        assert_eq!(room.try_take(amount(1, 1)), Ok(false), "nobody overtakes");
+        room.give_back(amount(1, 4));
+        let large = (&mut large).now_or_never().expect("room").expect("open");
+        assert!((&mut small).now_or_never().is_none());
+        drop(large);
+        assert!((&mut small).now_or_never().expect("room").is_ok());
+    }
+
+    #[test]
+    fn a_cancelled_wait_leaves_nothing_behind() {
+        let room = room(1 << 20, 1);
+        assert_eq!(room.try_take(amount(10, 1)), Ok(true));
+        let held = Permit::of(&room, amount(10, 1));
+        let first = room.wait_for(amount(10, 1));
+        let mut second = room.wait_for(amount(20, 1));
+        assert!((&mut second).now_or_never().is_none());
+        drop(first);
+        drop(held);
+        let second = (&mut second)
+            .now_or_never()
+            .expect("first in line")
+            .expect("open");
+        assert_eq!(room.free(), ((1 << 20) - 20, 0));
+        drop(second);
+        assert_eq!(room.free(), (1 << 20, 1));
+        // Granted, and dropped before it was looked at.
+        drop(room.wait_for(amount(10, 1)));
+        assert_eq!(room.free(), (1 << 20, 1));
+    }
+
+    #[test]
+    fn leaving_the_head_of_the_line_lets_the_next_in() {
+        let room = room(65_536, 10);
+        assert_eq!(room.try_take(amount(1, 8)), Ok(true));
+        let large = room.wait_for(amount(1, 5));
+        let mut small = room.wait_for(amount(1, 2));
+        assert!((&mut small).now_or_never().is_none());
+        drop(large);
+        assert!((&mut small).now_or_never().expect("room").is_ok());
+    }
+
+    #[test]
+    fn closing_ends_all_waits() {
+        let room = room(1 << 20, 1);
+        assert_eq!(room.try_take(amount(10, 1)), Ok(true));
+        let waiting = room.wait_for(amount(10, 1));
+        room.close();
+        assert_eq!(waiting.now_or_never().expect("woken").map(drop), Err(Closed));
+        assert_eq!(room.try_take(amount(10, 1)), Err(Closed));
+        room.give_back(amount(10, 1));
+        assert_eq!(room.try_take(amount(10, 1)), Err(Closed));
+        let late = room.wait_for(amount(10, 1)).now_or_never();
+        assert_eq!(late.expect("at once").map(drop), Err(Closed));
+        assert_eq!(room.free(), (1 << 20, 1));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Take(u32, u32),
+        Wait(u32, u32),
+        GiveBack(prop::sample::Index),
+        GiveUp(prop::sample::Index),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            (1_u32..40_000, 1_u32..5).prop_map(|(b, r)| Step::Take(b, r)),
+            (1_u32..40_000, 1_u32..5).prop_map(|(b, r)| Step::Wait(b, r)),
+            any::<prop::sample::Index>().prop_map(Step::GiveBack),
+            any::<prop::sample::Index>().prop_map(Step::GiveUp),
+        ];
+        prop::collection::vec(step, 1..100)
+    }
+
+    proptest! {
+        /// Whatever comes, goes and gives up: no room is lost or made, and nobody waits who could be served.
+        #[test]
+        fn room_is_conserved_and_served_in_order(steps in steps()) {
+            let room = room(65_536, 10);
+            let mut held: Vec<Permit> = Vec::new();
+            let mut line: VecDeque<(Amount, Waiting)> = VecDeque::new();
+            for step in steps {
+                match step {
+                    Step::Take(bytes, records) => {
+                        let wanted = amount(bytes, records);
+                        let (free_bytes, free_records) = room.free();
+                        let fits = free_bytes >= bytes as usize && free_records >= records as usize;
+                        let taken = room.try_take(wanted).expect("open");
+                        prop_assert_eq!(taken, fits && line.is_empty());
+                        if taken {
+                            held.push(Permit::of(&room, wanted));
+                        }
+                    }
+                    Step::Wait(bytes, records) => {
+                        let wanted = amount(bytes, records);
+                        line.push_back((wanted, room.wait_for(wanted)));
+                    }
+                    Step::GiveBack(which) if !held.is_empty() => {
+                        drop(held.swap_remove(which.index(held.len())));
+                    }
+                    Step::GiveUp(which) if !line.is_empty() => {
+                        drop(line.remove(which.index(line.len())));
+                    }
+                    Step::GiveBack(_) | Step::GiveUp(_) => {}
+                }
+                while let Some((_, first)) = line.front_mut() {
+                    match first.now_or_never() {
+                        Some(permit) => held.push(permit.expect("open")),
+                        None => break,
+                    }
+                    line.pop_front();
+                }
+                for (_, waiting) in line.iter_mut().skip(1) {
+                    prop_assert!(waiting.now_or_never().is_none(), "out of turn");
+                }
+                let (bytes, records) = room.free();
+                if let Some((wanted, _)) = line.front() {
+                    prop_assert!(bytes < wanted.bytes as usize || records < wanted.records as usize);
+                }
+                let taken: usize = held.iter().map(|permit| permit.amount.bytes as usize).sum();
+                prop_assert_eq!(bytes + taken, 65_536);
+            }
         }
-        assert_eq!(pool.free(), ((1 << 20) - 11 - RECORD_OVERHEAD, 0));
-        drop(held);
-        assert_eq!(pool.free(), (1 << 20, 1));
-    }
-
-    #[tokio::test]
-    async fn what_could_never_fit_is_refused() {
-        let pool = permits(65_536, 10);
-        assert_eq!(
-            pool.acquire(&record(65_536)).await.map(drop),
-            Err(PutError::ExceedsBudget {
-                cost: 65_537 + RECORD_OVERHEAD,
-                budget: 65_536
-            })
-        );
-        assert_eq!(
-            pool.acquire(&record(1 << 20)).await.map(drop),
-            Err(PutError::RecordTooLarge {
-                size: (1 << 20) + 1,
-                limit: 1 << 20
-            })
-        );
-        assert_eq!(pool.free(), (65_536, 10));
-    }
-
-    #[tokio::test]
-    async fn closing_wakes_the_waiting() {
-        let pool = permits(1 << 20, 1);
-        let held = pool.acquire(&record(10)).await.expect("room");
-        let second = record(10);
-        let mut waiting = Box::pin(pool.acquire(&second));
-        assert!(waiting.as_mut().now_or_never().is_none());
-        pool.close();
-        assert_eq!(waiting.await.map(drop), Err(PutError::Closed));
-        assert_eq!(pool.try_acquire(&second).map(drop), Err(PutError::Closed));
-        drop(held);
     }
 }
