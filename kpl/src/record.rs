@@ -14,7 +14,8 @@ use kinesis_aggregation::HashKey;
 pub struct Record {
     partition_key: Arc<str>,
     data: Bytes,
-    explicit_hash_key: Option<HashKey>,
+    /// Few records have one: the others shall not carry its room.
+    explicit_hash_key: Option<Box<HashKey>>,
 }
 
 impl Record {
@@ -47,13 +48,18 @@ impl Record {
     /// Decides the shard by `hash_key` in place of the partition key's MD5.
     #[must_use]
     pub fn with_explicit_hash_key(mut self, hash_key: HashKey) -> Self {
-        self.explicit_hash_key = Some(hash_key);
+        self.explicit_hash_key = Some(Box::new(hash_key));
         self
     }
 
     /// The partition key.
     #[must_use]
     pub fn partition_key(&self) -> &str {
+        &self.partition_key
+    }
+
+    /// The partition key, to be shared.
+    pub(crate) fn shared_partition_key(&self) -> &Arc<str> {
         &self.partition_key
     }
 
@@ -66,13 +72,13 @@ impl Record {
     /// The explicit hash key, when one was given.
     #[must_use]
     pub fn explicit_hash_key(&self) -> Option<HashKey> {
-        self.explicit_hash_key
+        self.explicit_hash_key.as_deref().copied()
     }
 
     /// Where the record belongs in the hash key space: the explicit hash key, else the partition key's MD5.
     #[must_use]
     pub fn hash_key(&self) -> HashKey {
-        self.explicit_hash_key
+        self.explicit_hash_key()
             .unwrap_or_else(|| HashKey::of_partition_key(&self.partition_key))
     }
 

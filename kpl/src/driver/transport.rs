@@ -1,11 +1,11 @@
-//! The two calls the producer makes, in our words.
+//! The calls the producer makes, in our words.
 
 use std::fmt;
 
 use futures::future::BoxFuture;
 
 use crate::failure::Failure;
-use crate::pipeline::{Entry, EntryReply, ListedShard};
+use crate::pipeline::{Entry, EntryReply, ListedShard, StreamSummary};
 use crate::stream::StreamName;
 
 /// The way to the service. Each call ends within its own time limit, and is tried once: trying again is the
@@ -20,4 +20,7 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync + 'static {
 
     /// Lists the shards that are open now, all pages of them.
     fn list_shards(&self, stream: &StreamName) -> BoxFuture<'static, Result<Vec<ListedShard>, Failure>>;
+
+    /// Asks what the stream says of itself.
+    fn describe(&self, stream: &StreamName) -> BoxFuture<'static, Result<StreamSummary, Failure>>;
 }

@@ -14,6 +14,8 @@ pub(crate) enum Action<T> {
     Send(Batch),
     /// List the stream's shards; answer with [`Pipeline::on_shards`](super::Pipeline::on_shards).
     ListShards,
+    /// Ask what the stream says of itself; answer with [`Pipeline::on_described`](super::Pipeline::on_described).
+    Describe,
     /// The record of this token has its outcome.
     Complete(T, Outcome),
     /// All records put before this flush have their outcomes.
@@ -70,4 +72,21 @@ pub(crate) struct ListedShard {
     pub(crate) range: HashKeyRange,
     /// Whether it takes records: closed shards have an ending sequence number.
     pub(crate) is_open: bool,
+}
+
+/// What a stream says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StreamSummary {
+    pub(crate) distribution: Distribution,
+    /// Most bytes of one record with its partition key, if the service tells.
+    pub(crate) max_record_size: Option<usize>,
+}
+
+/// Who chooses a record's shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Distribution {
+    /// Its hash key.
+    ByKey,
+    /// The service, whatever the keys (record distribution `AUTO`).
+    ByService,
 }

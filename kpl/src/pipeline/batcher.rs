@@ -29,9 +29,23 @@ impl Room {
         true
     }
 
+    /// Takes more room for an entry that has some.
+    pub(super) fn extend(&mut self, bytes: usize) -> bool {
+        let fits = bytes <= self.bytes;
+        if fits {
+            self.bytes -= bytes;
+        }
+        fits
+    }
+
     /// Gives back what an entry did not need.
     pub(super) fn refund(&mut self, bytes: usize) {
         self.bytes += bytes;
+    }
+
+    /// How many entries still fit, however small.
+    pub(super) fn entries(&self) -> usize {
+        self.entries
     }
 
     /// How many entries of `bytes` still fit.

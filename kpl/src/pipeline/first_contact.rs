@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::buffered::Buffered;
+use crate::config::{RetryPolicy, StreamConfig};
 use crate::error::DeliveryErrorKind;
 use crate::failure::{Failure, FailureKind};
 
@@ -24,6 +25,7 @@ pub(super) struct FirstContact<T> {
     refusing: Option<Refusing>,
     timeout: Duration,
     ttl: Duration,
+    retry: RetryPolicy,
 }
 
 /// Why and how long records are refused.
@@ -34,14 +36,15 @@ struct Refusing {
 }
 
 impl<T> FirstContact<T> {
-    pub(super) fn new(timeout: Duration, ttl: Duration) -> Self {
+    pub(super) fn new(config: &StreamConfig) -> Self {
         Self {
             waiting: VecDeque::new(),
             since: None,
             last_failure: None,
             refusing: None,
-            timeout,
-            ttl,
+            timeout: config.first_contact_timeout(),
+            ttl: config.ttl(),
+            retry: config.retry().clone(),
         }
     }
 
@@ -66,6 +69,16 @@ impl<T> FirstContact<T> {
         self.waiting.is_empty()
     }
 
+    /// Nobody hopes any more: the records, in the order they were put.
+    pub(super) fn abandon(&mut self) -> VecDeque<Buffered<T>> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// When the first record that waits arrived.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.waiting.front().map(|record| record.arrival)
+    }
+
     /// The map is there: the records, in the order they were put.
     pub(super) fn succeed(&mut self) -> VecDeque<Buffered<T>> {
         self.since = None;
@@ -81,7 +94,12 @@ impl<T> FirstContact<T> {
         retry_at: Instant,
         now: Instant,
     ) -> Option<(VecDeque<Buffered<T>>, DeliveryErrorKind)> {
-        let kind = if !failure.is_retryable() {
+        let kind = if self.may_come(&failure) {
+            // The service answers; it is the stream that is awaited, for as long as records live.
+            self.since = Some(now);
+            self.last_failure = Some(failure);
+            return None;
+        } else if !self.retry.rule(failure.kind()).retries() {
             // The service did answer: whoever comes later has the whole time for contact again.
             self.since = None;
             DeliveryErrorKind::fatal(failure)
@@ -129,6 +147,13 @@ impl<T> FirstContact<T> {
     /// The last failure, for those whose time runs out meanwhile.
     pub(super) fn last_failure(&self) -> Option<&Failure> {
         self.last_failure.as_ref()
+    }
+
+    /// Whether the failure means that the stream is not there yet, and it is to be waited for.
+    fn may_come(&self, failure: &Failure) -> bool {
+        let is_missing =
+            failure.kind() == FailureKind::StreamNotFound || failure.code() == "ResourceInUseException";
+        is_missing && self.retry.rule(FailureKind::StreamNotFound).retries()
     }
 
     /// Whether contact was given up before: then a record waits for one answer, not for the whole time again.

@@ -13,7 +13,7 @@ use rand::{Rng as _, SeedableRng as _};
 
 use super::action::Batch;
 use super::tests::start;
-use super::{Action, BatchId, Entry, EntryReply, ListedShard, Pipeline, Stored};
+use super::{Action, BatchId, Distribution, Entry, EntryReply, ListedShard, Pipeline, Stored, StreamSummary};
 use crate::config::ProducerConfig;
 use crate::failure::Failure;
 use crate::outcome::Delivery;
@@ -103,6 +103,7 @@ enum Event {
     Reply(BatchId, Result<Vec<EntryReply>, Failure>),
     List,
     Listed(Result<Vec<ListedShard>, Failure>),
+    Described,
     Reshard,
 }
 
@@ -214,6 +215,17 @@ impl Sim {
                 self.after(wait, Event::Listed(answer));
             }
             Event::Listed(answer) => self.pipeline.on_shards(answer, self.now),
+            Event::Described => {
+                let answer = if self.chance(self.weather.list_fails) {
+                    Err(Failure::of_code("LimitExceededException", ""))
+                } else {
+                    Ok(StreamSummary {
+                        distribution: Distribution::ByKey,
+                        max_record_size: Some(1 << 20),
+                    })
+                };
+                self.pipeline.on_described(answer, self.now);
+            }
             Event::Reshard => {
                 self.reshard();
                 let every = self.weather.reshard_every.expect("resharding");
@@ -270,6 +282,10 @@ impl Sim {
                     self.check_request(&batch);
                     let wait = self.latency();
                     self.after(wait, Event::Arrive(batch));
+                }
+                Action::Describe => {
+                    let wait = self.latency();
+                    self.after(wait, Event::Described);
                 }
                 Action::ListShards => {
                     let wait = self.latency();

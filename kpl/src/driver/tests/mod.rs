@@ -3,6 +3,7 @@
 mod backpressure;
 mod ending;
 mod failing;
+mod limits;
 mod scripted;
 mod sdk;
 

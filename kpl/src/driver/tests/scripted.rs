@@ -10,7 +10,7 @@ use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
 
 use crate::driver::transport::Transport;
 use crate::failure::{Failure, FailureKind};
-use crate::pipeline::{Entry, EntryReply, ListedShard, Stored};
+use crate::pipeline::{Distribution, Entry, EntryReply, ListedShard, Stored, StreamSummary};
 use crate::stream::StreamName;
 
 /// What the service does from now on.
@@ -33,6 +33,8 @@ pub(super) enum Mood {
 pub(super) struct Scripted {
     shards: u128,
     mood: Mutex<Mood>,
+    summary: Mutex<Result<StreamSummary, Failure>>,
+    describes: AtomicU64,
     lists: AtomicU64,
     requests: AtomicU64,
     entries: AtomicU64,
@@ -43,6 +45,11 @@ impl Scripted {
         Arc::new(Self {
             shards,
             mood: Mutex::new(Mood::Well),
+            summary: Mutex::new(Ok(StreamSummary {
+                distribution: Distribution::ByKey,
+                max_record_size: Some(1 << 20),
+            })),
+            describes: AtomicU64::new(0),
             lists: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             entries: AtomicU64::new(0),
@@ -51,6 +58,15 @@ impl Scripted {
 
     pub(super) fn be(&self, mood: Mood) {
         *self.mood.lock().expect("not poisoned") = mood;
+    }
+
+    /// What the stream says of itself from now on, while the service is well.
+    pub(super) fn say(&self, summary: Result<StreamSummary, Failure>) {
+        *self.summary.lock().expect("not poisoned") = summary;
+    }
+
+    pub(super) fn describes(&self) -> u64 {
+        self.describes.load(Ordering::SeqCst)
     }
 
     pub(super) fn lists(&self) -> u64 {
@@ -138,6 +154,19 @@ impl Transport for Scripted {
         async move {
             tokio::time::sleep(MOMENT).await;
             Ok(replies)
+        }
+        .boxed()
+    }
+
+    fn describe(&self, _stream: &StreamName) -> BoxFuture<'static, Result<StreamSummary, Failure>> {
+        self.describes.fetch_add(1, Ordering::SeqCst);
+        if let Some(refusal) = self.refusal() {
+            return refusal.map(Err).boxed();
+        }
+        let answer = self.summary.lock().expect("not poisoned").clone();
+        async move {
+            tokio::time::sleep(MOMENT).await;
+            answer
         }
         .boxed()
     }

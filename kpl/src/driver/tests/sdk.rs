@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use aws_sdk_kinesis::error::ErrorMetadata;
+use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryOutput;
 use aws_sdk_kinesis::operation::list_shards::{ListShardsError, ListShardsOutput};
 use aws_sdk_kinesis::operation::put_records::{PutRecordsError, PutRecordsOutput};
 use aws_sdk_kinesis::types::error::{AccessDeniedException, ResourceNotFoundException};
-use aws_sdk_kinesis::types::{HashKeyRange, PutRecordsResultEntry, SequenceNumberRange, Shard};
+use aws_sdk_kinesis::types::{
+    HashKeyRange, PutRecordsResultEntry, RecordDistributionStrategy, SequenceNumberRange, Shard,
+    StreamDescriptionSummary, StreamStatus,
+};
 use aws_sdk_kinesis::{Client, primitives::Blob};
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use bytes::Bytes;
@@ -18,7 +22,8 @@ use crate::driver::sdk::SdkTransport;
 use crate::driver::transport::Transport as _;
 use crate::error::ConfigError;
 use crate::failure::{Failure, FailureKind};
-use crate::pipeline::{Entry, EntryReply};
+use crate::pipeline::{Distribution, Entry, EntryReply, StreamSummary};
+use crate::stream::StreamName;
 
 fn transport(client: &Client) -> SdkTransport {
     SdkTransport::from_client(client, &ProducerConfig::default())
@@ -190,6 +195,134 @@ async fn all_pages_of_shards_are_read() {
         .map(|shard| (shard.id.number(), shard.is_open))
         .collect();
     assert_eq!(open, [(Some(0), false), (Some(1), true), (Some(2), true)]);
+}
+
+#[tokio::test]
+async fn a_stream_by_arn_is_asked_for_by_arn_alone() {
+    const ARN: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
+    let by_arn = |name: Option<&str>, arn: Option<&str>, id: Option<&str>| {
+        name.is_none() && arn == Some(ARN) && id == Some("id-1")
+    };
+    let put = mock!(Client::put_records)
+        .match_requests(move |r| by_arn(r.stream_name(), r.stream_arn(), r.stream_id()))
+        .then_output(|| {
+            let stored = PutRecordsResultEntry::builder()
+                .shard_id("shardId-000000000000")
+                .sequence_number("49");
+            PutRecordsOutput::builder()
+                .records(stored.build())
+                .build()
+                .expect("complete")
+        });
+    let first = mock!(Client::list_shards)
+        .match_requests(move |r| {
+            by_arn(r.stream_name(), r.stream_arn(), r.stream_id()) && r.next_token().is_none()
+        })
+        .then_output(|| ListShardsOutput::builder().next_token("more").build());
+    let second = mock!(Client::list_shards)
+        .match_requests(|r| {
+            let selects = r.stream_name().is_some() || r.stream_arn().is_some() || r.stream_id().is_some();
+            r.next_token() == Some("more") && !selects
+        })
+        .then_output(|| {
+            ListShardsOutput::builder()
+                .shards(shard("shardId-000000000000", "0", "99", None))
+                .build()
+        });
+    let describe = mock!(Client::describe_stream_summary)
+        .match_requests(move |r| by_arn(r.stream_name(), r.stream_arn(), r.stream_id()))
+        .then_output(|| summary(None, None));
+    let rules = [&put, &first, &second, &describe];
+    let client = mock_client!(aws_sdk_kinesis, RuleMode::MatchAny, rules);
+    let stream = StreamName::from_arn(ARN).and_then(|stream| stream.with_stream_id("id-1"));
+    let stream = stream.expect("valid");
+    let transport = transport(&client);
+    let replies = transport.put_records(&stream, vec![entry("a", 1)]).await;
+    assert_eq!(replies.expect("answered").len(), 1);
+    assert_eq!(transport.list_shards(&stream).await.expect("listed").len(), 1);
+    transport.describe(&stream).await.expect("described");
+}
+
+fn summary(strategy: Option<RecordDistributionStrategy>, kib: Option<i32>) -> DescribeStreamSummaryOutput {
+    let summary = StreamDescriptionSummary::builder()
+        .stream_name("orders")
+        .stream_arn("arn:aws:kinesis:eu-west-1:123456789012:stream/orders")
+        .stream_status(StreamStatus::Active)
+        .retention_period_hours(24)
+        .stream_creation_timestamp(aws_sdk_kinesis::primitives::DateTime::from_secs(0))
+        .set_enhanced_monitoring(Some(Vec::new()))
+        .open_shard_count(1)
+        .set_record_distribution_strategy(strategy)
+        .set_max_record_size_in_kib(kib)
+        .build()
+        .expect("complete");
+    DescribeStreamSummaryOutput::builder()
+        .stream_description_summary(summary)
+        .build()
+}
+
+#[tokio::test]
+async fn what_a_stream_says_of_itself() {
+    use Distribution::{ByKey, ByService};
+    let cases = [
+        (None, None, ByKey, None),
+        (None, Some(1_024), ByKey, Some(1 << 20)),
+        (Some("USER_PARTITION_KEY"), Some(10_240), ByKey, Some(10 << 20)),
+        (Some("AUTO"), Some(1_024), ByService, Some(1 << 20)),
+        (Some("SOMETHING_NEW"), Some(0), ByService, None),
+        (None, Some(-1), ByKey, None),
+    ];
+    for (strategy, kib, distribution, max_record_size) in cases {
+        let rule = mock!(Client::describe_stream_summary)
+            .then_output(move || summary(strategy.map(RecordDistributionStrategy::from), kib));
+        let client = mock_client!(aws_sdk_kinesis, RuleMode::MatchAny, [&rule]);
+        let said = transport(&client).describe(&orders()).await.expect("described");
+        let expected = StreamSummary {
+            distribution,
+            max_record_size,
+        };
+        assert_eq!(said, expected, "{strategy:?} {kib:?}");
+    }
+    let empty =
+        mock!(Client::describe_stream_summary).then_output(|| DescribeStreamSummaryOutput::builder().build());
+    let client = mock_client!(aws_sdk_kinesis, RuleMode::MatchAny, [&empty]);
+    let failure = transport(&client).describe(&orders()).await.expect_err("empty");
+    assert_eq!(failure.kind(), FailureKind::BadAnswer);
+}
+
+/// Plain HTTP to an endpoint given as a URL, and who it is that calls.
+#[tokio::test]
+async fn the_user_agent_names_this_library() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let heard = std::thread::spawn(move || {
+        use std::io::{BufRead as _, BufReader, Write as _};
+        let (mut stream, _) = listener.accept().expect("a call");
+        let lines = BufReader::new(stream.try_clone().expect("a handle")).lines();
+        let head: Vec<_> = lines
+            .map(|line| line.expect("text"))
+            .take_while(|line| !line.is_empty())
+            .collect();
+        let _ = stream.write_all(b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n");
+        head.join("\n")
+    });
+    let credentials = aws_sdk_kinesis::config::Credentials::new("id", "secret", None, None, "test");
+    let provider = aws_sdk_kinesis::config::SharedCredentialsProvider::new(credentials);
+    let here = sdk_config()
+        .endpoint_url(format!("http://127.0.0.1:{port}"))
+        .credentials_provider(provider)
+        .app_name(aws_types::app_name::AppName::new("till").expect("valid"))
+        .build();
+    let transport = SdkTransport::from_sdk_config(&here, &ProducerConfig::default()).expect("complete");
+    let failure = transport.list_shards(&orders()).await.expect_err("busy");
+    assert_eq!(failure.kind(), FailureKind::Unavailable, "{failure}");
+    let head = heard.join().expect("heard");
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(head.contains(&format!("lib/kinesis-kpl/{version}")), "{head}");
+    assert!(
+        head.contains("app/till"),
+        "the application's own name stays: {head}"
+    );
 }
 
 #[tokio::test]

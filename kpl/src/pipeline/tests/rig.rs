@@ -10,7 +10,9 @@ use crate::error::DeliveryError;
 use crate::failure::Failure;
 use crate::outcome::Delivery;
 use crate::pipeline::action::Batch;
-use crate::pipeline::{Action, Entry, EntryReply, FlushId, ListedShard, Pipeline, Stored};
+use crate::pipeline::{
+    Action, Distribution, Entry, EntryReply, FlushId, ListedShard, Notice, Pipeline, Stored, StreamSummary,
+};
 use crate::record::Record;
 use crate::stream::StreamName;
 
@@ -20,6 +22,10 @@ pub(super) struct Rig {
     pub(super) now: Instant,
     pub(super) sent: Vec<Batch>,
     pub(super) lists: usize,
+    pub(super) describes: usize,
+    /// What the stream says of itself at once; `None` for a test that answers by hand.
+    pub(super) says: Option<StreamSummary>,
+    pub(super) notices: Vec<Notice>,
     pub(super) delivered: Vec<(u32, Delivery)>,
     pub(super) failed: Vec<(u32, DeliveryError)>,
     pub(super) flushed: Vec<FlushId>,
@@ -34,6 +40,9 @@ impl Rig {
             now: start(),
             sent: Vec::new(),
             lists: 0,
+            describes: 0,
+            says: Some(by_key(1 << 20)),
+            notices: Vec::new(),
             delivered: Vec::new(),
             failed: Vec::new(),
             flushed: Vec::new(),
@@ -95,6 +104,11 @@ impl Rig {
         self.drain();
     }
 
+    pub(super) fn describe(&mut self, answer: Result<StreamSummary, Failure>) {
+        self.notices.extend(self.pipeline.on_described(answer, self.now));
+        self.drain();
+    }
+
     /// The oldest request that has no reply.
     pub(super) fn take_request(&mut self) -> Batch {
         assert!(!self.sent.is_empty(), "nothing was sent");
@@ -131,11 +145,24 @@ impl Rig {
             match action {
                 Action::Send(batch) => self.sent.push(batch),
                 Action::ListShards => self.lists += 1,
+                Action::Describe => {
+                    self.describes += 1;
+                    if let Some(summary) = self.says {
+                        self.describe(Ok(summary));
+                    }
+                }
                 Action::Complete(token, Ok(delivery)) => self.delivered.push((token, delivery)),
                 Action::Complete(token, Err(error)) => self.failed.push((token, error)),
                 Action::Flushed(id) => self.flushed.push(id),
             }
         }
+    }
+}
+
+pub(super) fn by_key(max_record_size: usize) -> StreamSummary {
+    StreamSummary {
+        distribution: Distribution::ByKey,
+        max_record_size: Some(max_record_size),
     }
 }
 

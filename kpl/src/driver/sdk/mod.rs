@@ -1,19 +1,20 @@
 //! [`Transport`] over the AWS SDK. The only place that knows the SDK's types, and that reads its errors.
 
-use std::error::Error as StdError;
+mod failures;
+
 use std::fmt;
-use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::retry::{ReconnectMode, RetryConfig};
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
-use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{
-    PutRecordsRequestEntry, PutRecordsResultEntry, Shard, ShardFilter, ShardFilterType,
+    PutRecordsRequestEntry, PutRecordsResultEntry, RecordDistributionStrategy, Shard, ShardFilter,
+    ShardFilterType, StreamDescriptionSummary,
 };
 use aws_types::SdkConfig;
+use aws_types::sdk_ua_metadata::FrameworkMetadata;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
@@ -22,8 +23,9 @@ use super::transport::Transport;
 use crate::config::ProducerConfig;
 use crate::error::ConfigError;
 use crate::failure::{Failure, FailureKind};
-use crate::pipeline::{Entry, EntryReply, ListedShard, Stored};
+use crate::pipeline::{Distribution, Entry, EntryReply, ListedShard, Stored, StreamSummary};
 use crate::stream::StreamName;
+use failures::{bad_answer, unbuildable, within};
 
 /// Calls Kinesis through an SDK client of its own.
 #[derive(Clone)]
@@ -60,7 +62,12 @@ impl SdkTransport {
             .build();
         // The pipeline retries, record by record. One failed call says nothing about the connection it shares.
         let retries = RetryConfig::disabled().with_reconnect_mode(ReconnectMode::ReuseAllConnections);
-        let client = Client::from_conf(builder.retry_config(retries).timeout_config(timeouts).build());
+        let mut builder = builder.retry_config(retries).timeout_config(timeouts);
+        // The application's name is its own to set; a library adds itself to the list of frameworks.
+        if let Ok(this) = FrameworkMetadata::new(env!("CARGO_PKG_NAME"), Some(env!("CARGO_PKG_VERSION"))) {
+            builder = builder.framework_metadata(this);
+        }
+        let client = Client::from_conf(builder.build());
         Self {
             client,
             call_timeout: config.request_timeout() + GRACE,
@@ -76,7 +83,9 @@ impl SdkTransport {
         let call = self
             .client
             .put_records()
-            .stream_name(stream.as_str())
+            .set_stream_name(name_of(&stream))
+            .set_stream_arn(arn_of(&stream))
+            .set_stream_id(id_of(&stream))
             .set_records(Some(entries))
             .send();
         let output = within(self.call_timeout, call).await?;
@@ -98,7 +107,9 @@ impl SdkTransport {
         let mut call = self
             .client
             .list_shards()
-            .stream_name(stream.as_str())
+            .set_stream_name(name_of(&stream))
+            .set_stream_arn(arn_of(&stream))
+            .set_stream_id(id_of(&stream))
             .shard_filter(open_now)
             .max_results(PAGE);
         let mut shards = Vec::new();
@@ -114,6 +125,25 @@ impl SdkTransport {
             call = self.client.list_shards().next_token(token).max_results(PAGE);
         }
     }
+
+    async fn describe(self, stream: StreamName) -> Result<StreamSummary, Failure> {
+        let call = self
+            .client
+            .describe_stream_summary()
+            .set_stream_name(name_of(&stream))
+            .set_stream_arn(arn_of(&stream))
+            .set_stream_id(id_of(&stream))
+            .send();
+        let output = within(self.call_timeout, call).await?;
+        let Some(summary) = output.stream_description_summary else {
+            return Err(Failure::new(
+                FailureKind::BadAnswer,
+                "StreamDescriptionSummary",
+                "the answer holds no summary",
+            ));
+        };
+        Ok(stream_summary(&summary))
+    }
 }
 
 impl Transport for SdkTransport {
@@ -128,6 +158,10 @@ impl Transport for SdkTransport {
     fn list_shards(&self, stream: &StreamName) -> BoxFuture<'static, Result<Vec<ListedShard>, Failure>> {
         self.clone().list(stream.clone()).boxed()
     }
+
+    fn describe(&self, stream: &StreamName) -> BoxFuture<'static, Result<StreamSummary, Failure>> {
+        self.clone().describe(stream.clone()).boxed()
+    }
 }
 
 impl fmt::Debug for SdkTransport {
@@ -138,110 +172,20 @@ impl fmt::Debug for SdkTransport {
     }
 }
 
-async fn within<O, E, R>(
-    limit: Duration,
-    call: impl Future<Output = Result<O, SdkError<E, R>>>,
-) -> Result<O, Failure>
-where
-    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    R: fmt::Debug + HasStatus + Send + Sync + 'static,
-{
-    match tokio::time::timeout(limit, call).await {
-        Ok(answer) => answer.map_err(|error| failure(&error)),
-        Err(_) => Err(Failure::new(
-            FailureKind::Timeout,
-            "Timeout",
-            format!("no answer within {limit:?}"),
-        )),
+/// A name means a stream of the caller's own account: beside an ARN it would say nothing more, or something else.
+fn name_of(stream: &StreamName) -> Option<String> {
+    match stream.arn() {
+        None => Some(stream.as_str().to_owned()),
+        Some(_) => None,
     }
 }
 
-/// The status of an HTTP response, where a service's error has no code that we know.
-trait HasStatus {
-    fn status(&self) -> u16;
+fn arn_of(stream: &StreamName) -> Option<String> {
+    stream.arn().map(str::to_owned)
 }
 
-impl HasStatus for aws_sdk_kinesis::config::http::HttpResponse {
-    fn status(&self) -> u16 {
-        self.status().as_u16()
-    }
-}
-
-fn failure<E, R>(error: &SdkError<E, R>) -> Failure
-where
-    E: ProvideErrorMetadata + StdError + 'static,
-    R: fmt::Debug + HasStatus,
-{
-    match error {
-        SdkError::ServiceError(context) => {
-            let answer = context.err();
-            let message = answer.message().unwrap_or_default();
-            match answer.code() {
-                Some(code) => {
-                    let known = Failure::of_code(code, message);
-                    if known.kind() == FailureKind::Other && context.raw().status() >= 500 {
-                        return Failure::new(FailureKind::Unavailable, code, message);
-                    }
-                    known
-                }
-                None => of_status(context.raw().status(), message),
-            }
-        }
-        SdkError::ResponseError(context) => of_status(context.raw().status(), &in_one_line(error)),
-        SdkError::TimeoutError(_) => Failure::new(FailureKind::Timeout, "Timeout", in_one_line(error)),
-        SdkError::DispatchFailure(dispatch) if dispatch.is_timeout() => {
-            Failure::new(FailureKind::Timeout, "Timeout", in_one_line(error))
-        }
-        SdkError::DispatchFailure(dispatch) if dispatch.is_io() => {
-            Failure::new(FailureKind::Connection, "Connection", in_one_line(error))
-        }
-        // Before anything is sent, the SDK resolves credentials and endpoint. Both fail in ways it does not type.
-        other => {
-            let text = in_one_line(other);
-            let lower = text.to_lowercase();
-            if lower.contains("timed out") {
-                // A provider that was slow this time is no reason to give up records.
-                Failure::new(FailureKind::Timeout, "Timeout", text)
-            } else if lower.contains("credential") || lower.contains("identity") {
-                Failure::new(FailureKind::Credentials, "Credentials", text)
-            } else if matches!(other, SdkError::DispatchFailure(_)) {
-                Failure::new(FailureKind::Connection, "Connection", text)
-            } else {
-                Failure::new(FailureKind::Invalid, "Request", text)
-            }
-        }
-    }
-}
-
-/// An answer that is not the service's: a proxy's, or that of something else behind the endpoint.
-fn of_status(status: u16, message: &str) -> Failure {
-    let kind = match status {
-        429 => FailureKind::Throttled,
-        401 | 403 => FailureKind::AccessDenied,
-        400..=499 => FailureKind::Invalid,
-        500..=599 => FailureKind::Unavailable,
-        _ => FailureKind::BadAnswer,
-    };
-    Failure::new(kind, format!("Http{status}"), message)
-}
-
-/// The causes of an error on one line, each once.
-fn in_one_line(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text.replace(['\n', '\r'], " ")
-}
-
-fn unbuildable(error: &dyn StdError) -> Failure {
-    Failure::new(FailureKind::Invalid, "Request", in_one_line(error))
+fn id_of(stream: &StreamName) -> Option<String> {
+    stream.stream_id().map(str::to_owned)
 }
 
 fn sdk_entry(entry: Entry) -> Result<PutRecordsRequestEntry, Failure> {
@@ -289,8 +233,19 @@ fn listed_shard(shard: &Shard) -> Result<ListedShard, Failure> {
     })
 }
 
-fn bad_answer(error: &dyn StdError) -> Failure {
-    Failure::new(FailureKind::BadAnswer, "BadAnswer", error.to_string())
+fn stream_summary(summary: &StreamDescriptionSummary) -> StreamSummary {
+    let kib = summary
+        .max_record_size_in_kib()
+        .and_then(|kib| usize::try_from(kib).ok())
+        .filter(|kib| *kib > 0);
+    StreamSummary {
+        // Only on-demand streams have a strategy. One that this version does not know may scatter keys as well.
+        distribution: match summary.record_distribution_strategy() {
+            None | Some(RecordDistributionStrategy::UserPartitionKey) => Distribution::ByKey,
+            Some(_) => Distribution::ByService,
+        },
+        max_record_size: kib.map(|kib| kib * 1024),
+    }
 }
 
 /// Source: AWS API reference, ListShards. Applies to: shards of one page.
