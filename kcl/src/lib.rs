@@ -56,6 +56,8 @@
 
 pub mod assign;
 pub mod error;
+pub mod handover;
+pub mod leader;
 pub mod lease;
 pub mod position;
 pub mod shard_sync;

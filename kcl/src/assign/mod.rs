@@ -16,6 +16,9 @@
 //! - there is no "very old lease" rule, by which one worker of a cold fleet grabs everything;
 //! - a live lease is never taken abruptly: its holder is asked to hand it over.
 
+pub mod central;
+pub mod rescue;
+
 mod model;
 mod quota;
 

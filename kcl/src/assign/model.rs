@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use kinesis_aggregation::ShardId;
+
 use crate::lease::observed::{Attendance, Observed};
 use crate::lease::{Lease, LeaseKey, WorkerId};
 use crate::store::Listing;
@@ -124,12 +126,12 @@ impl Snapshot {
 }
 
 /// Which leases stand in the way of their children.
-struct Unfinished<'a> {
+pub(super) struct Unfinished<'a> {
     finished: HashMap<&'a LeaseKey, bool>,
 }
 
 impl<'a> Unfinished<'a> {
-    fn of(listing: &'a Listing) -> Self {
+    pub(super) fn of(listing: &'a Listing) -> Self {
         let readable = listing
             .leases
             .iter()
@@ -145,11 +147,20 @@ impl<'a> Unfinished<'a> {
     }
 
     /// A parent without a row does not block: it is done, or older than the application.
-    fn blocks(&self, lease: &Lease) -> bool {
+    pub(super) fn blocks(&self, lease: &Lease) -> bool {
         lease
             .parents
             .iter()
-            .any(|parent| self.finished.get(&LeaseKey::of_shard(parent)) == Some(&false))
+            .any(|parent| self.finished.get(&sibling(&lease.key, parent)) == Some(&false))
+    }
+}
+
+/// The key of another shard's lease of the same stream: parents are named by bare shard ids, whatever the keys name
+/// before them.
+fn sibling(key: &LeaseKey, shard: &ShardId) -> LeaseKey {
+    match key.as_str().rsplit_once(':') {
+        Some((stream, _)) => LeaseKey::new(&format!("{stream}:{shard}")),
+        None => LeaseKey::of_shard(shard),
     }
 }
 

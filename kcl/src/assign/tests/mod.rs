@@ -8,24 +8,24 @@ use std::num::NonZeroUsize;
 
 use super::*;
 
-fn worker(name: &str) -> WorkerId {
+pub(super) fn worker(name: &str) -> WorkerId {
     WorkerId::new(name)
 }
 
-fn key(number: usize) -> LeaseKey {
+pub(super) fn key(number: usize) -> LeaseKey {
     LeaseKey::new(&format!("shardId-{number:012}"))
 }
 
-fn held(name: &str, count: usize) -> impl Iterator<Item = Standing> {
+pub(super) fn held(name: &str, count: usize) -> impl Iterator<Item = Standing> {
     std::iter::repeat_n(Standing::Held(worker(name)), count)
 }
 
-fn free(count: usize) -> impl Iterator<Item = Standing> {
+pub(super) fn free(count: usize) -> impl Iterator<Item = Standing> {
     std::iter::repeat_n(Standing::Free { neglected: false }, count)
 }
 
 /// A snapshot of `me` over these leases, numbered from 0.
-fn seen_by(me: &str, standings: impl IntoIterator<Item = Standing>) -> Snapshot {
+pub(super) fn seen_by(me: &str, standings: impl IntoIterator<Item = Standing>) -> Snapshot {
     Snapshot::from_standings(
         worker(me),
         standings

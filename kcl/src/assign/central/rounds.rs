@@ -1,0 +1,395 @@
+//! The leader's rounds: rows and reports in, writes out. Remembers from round to round what rows do not tell.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::liveness::{Liveness, Reading, Trust, WorkerReport};
+use super::model::{LeaseLoad, Presence, Problem, Solution, Stands, Worker};
+use super::settings::{Reach, Settings, Strategy};
+use super::solve;
+use crate::assign::model::{Patience, Unfinished};
+use crate::lease::observed::Observed;
+use crate::lease::{Lease, LeaseKey, WorkerId};
+use crate::store::Listing;
+
+/// How a leader plans.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RoundSettings {
+    /// What each plan keeps to.
+    pub settings: Settings,
+    /// How long owners may be silent, and hand-overs may last.
+    pub patience: Patience,
+    /// How long a worker's report counts (KCL: twice `workerMetricsReporterFreqInMillis`). Default 60 s. As long after a
+    /// lease moved, the gauges of the workers concerned are not believed.
+    pub report_validity: Duration,
+    /// How often workers that have too much are relieved (KCL: `varianceBalancingFrequency` rounds, 3 x 20 s). Default
+    /// 60 s. Vacant leases and newcomers wait for no such moment, and neither does the plan by lease count.
+    pub balance_interval: Duration,
+    /// How much the newest value of a gauge counts (KCL: `workerMetricsEMAAlpha`). Default 0.5; 0 to 1.
+    pub gauge_alpha: f64,
+    /// Whether live leases change hands gracefully (KCL: `isGracefulLeaseHandoffEnabled`). Default yes. Without it
+    /// their holders are cut off, and may go on for up to a heartbeat beside the new owner.
+    pub graceful: bool,
+}
+
+impl RoundSettings {
+    /// KCL's numbers. Source: KCL, `LeaseManagementConfig` and `WorkerUtilizationAwareAssignmentConfig`.
+    #[must_use]
+    pub fn new(settings: Settings, patience: Patience) -> Self {
+        Self {
+            settings,
+            patience,
+            report_validity: Duration::from_secs(60),
+            balance_interval: Duration::from_secs(60),
+            gauge_alpha: 0.5,
+            graceful: true,
+        }
+    }
+
+    fn trust(&self) -> Trust {
+        Trust {
+            failover: self.patience.failover,
+            report: self.report_validity,
+        }
+    }
+}
+
+/// One write that a round asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// Makes `to` the owner and ends a pending hand-over (KCL: assign).
+    Assign {
+        /// Which lease.
+        key: LeaseKey,
+        /// Its new owner.
+        to: WorkerId,
+        /// What must not have changed since the row was read.
+        unless: Unless,
+    },
+    /// Asks the holder to hand the lease over (KCL: start graceful handoff).
+    HandOver {
+        /// Which lease.
+        key: LeaseKey,
+        /// Its present holder.
+        from: WorkerId,
+        /// Its next owner.
+        to: WorkerId,
+    },
+    /// Takes the lease from a holder that renews it and does not hand it over in time (KCL: evict). It is assigned a
+    /// failover time later, when its holder must have stopped.
+    Revoke {
+        /// Which lease.
+        key: LeaseKey,
+    },
+}
+
+impl Step {
+    /// The lease concerned.
+    #[must_use]
+    pub fn key(&self) -> &LeaseKey {
+        match self {
+            Self::Assign { key, .. } | Self::HandOver { key, .. } | Self::Revoke { key } => key,
+        }
+    }
+}
+
+/// What forbids an assignment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unless {
+    /// The owners changed: enough where nobody owns the lease, and all that KCL asks.
+    OwnersChanged,
+    /// The owners or the counter changed: the lease looked expired, and a holder that renewed in the last moment
+    /// keeps it.
+    Renewed,
+}
+
+/// What one round found and wants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Round {
+    /// The writes, in any order; each is lost when its condition is, and the next round looks again.
+    pub steps: Vec<Step>,
+    /// Vacant leases that nobody has room for (KCL metric: `LeaseSpillover`).
+    pub spillover: usize,
+    /// Workers that may be given leases (KCL metric: `NumWorkers`).
+    pub active: usize,
+    /// Vacant leases wait for the next round, because living and dead workers cannot be told apart yet: a leader that
+    /// is new to a running fleet has seen nobody renew. Look again soon.
+    pub undecided: bool,
+}
+
+/// The leader's memory. A new leader starts with a new one.
+#[derive(Debug)]
+pub struct Rounds {
+    how: RoundSettings,
+    observed: Observed,
+    liveness: Liveness,
+    started_at: Option<Instant>,
+    balanced_at: Option<Instant>,
+    /// Who got which lease when: until its gauges show it.
+    arrivals: HashMap<LeaseKey, (WorkerId, Instant)>,
+    relieved: HashMap<WorkerId, Instant>,
+    revoked: HashMap<LeaseKey, Instant>,
+}
+
+impl Rounds {
+    /// A leader that has seen nothing yet.
+    #[must_use]
+    pub fn new(how: RoundSettings) -> Self {
+        Self {
+            how,
+            observed: Observed::new(),
+            liveness: Liveness::new(),
+            started_at: None,
+            balanced_at: None,
+            arrivals: HashMap::new(),
+            relieved: HashMap::new(),
+            revoked: HashMap::new(),
+        }
+    }
+
+    /// Plans one round from complete listings that had arrived at `now`. `wall` is the wall clock in seconds since 1970,
+    /// for the age of reports that this leader sees for the first time; `seed` breaks ties.
+    pub fn round(
+        &mut self,
+        listing: &Listing,
+        reports: &[WorkerReport],
+        now: Instant,
+        wall: u64,
+        seed: u64,
+    ) -> Round {
+        let trust = self.how.trust();
+        self.observed.observe(&listing.leases, now);
+        self.liveness
+            .observe(&listing.leases, reports, &self.observed, trust, now, wall);
+        let started_at = *self.started_at.get_or_insert(now);
+        self.forget(listing, now);
+
+        let mut view = View::of(self, listing, reports, now);
+        let active = view.count_active();
+        let tells_soon = now.saturating_duration_since(started_at) <= trust.silence();
+        if tells_soon && self.liveness.is_undecided(trust, now) {
+            return Round {
+                steps: view.revocations,
+                active,
+                undecided: true,
+                ..Round::default()
+            };
+        }
+        let reach = self.reach(now);
+        let solution = solve(&view.problem, &self.how.settings, reach, seed);
+        let mut steps = std::mem::take(&mut view.revocations);
+        self.steps_of(&solution, &view, listing, now, &mut steps);
+        Round {
+            steps,
+            spillover: solution.spillover,
+            active,
+            undecided: false,
+        }
+    }
+
+    /// What became of a revocation. Without this call the lease would be assigned at once after an applied one.
+    pub fn on_revoked(&mut self, key: &LeaseKey, now: Instant) {
+        self.revoked.insert(key.clone(), now);
+    }
+
+    fn reach(&mut self, now: Instant) -> Reach {
+        if self.how.settings.strategy == Strategy::LeaseCount {
+            return Reach::Balance;
+        }
+        let last = *self.balanced_at.get_or_insert(now);
+        if now.saturating_duration_since(last) < self.how.balance_interval {
+            return Reach::Newcomers;
+        }
+        self.balanced_at = Some(now);
+        Reach::Balance
+    }
+
+    fn forget(&mut self, listing: &Listing, now: Instant) {
+        let recent = |at: Instant, span: Duration| now.saturating_duration_since(at) <= span;
+        let validity = self.how.report_validity;
+        let failover = self.how.patience.failover;
+        self.relieved.retain(|_, at| recent(*at, validity));
+        self.arrivals.retain(|_, (_, at)| recent(*at, validity));
+        self.revoked.retain(|_, at| recent(*at, failover));
+        // Hand-overs that came to their end since the last round count from now on.
+        for lease in &listing.leases {
+            if let Some((to, at)) = self.arrivals.get_mut(&lease.key)
+                && lease.hand_over_pending()
+                && lease.owner.as_ref() == Some(to)
+            {
+                *at = now;
+                if let Some(from) = &lease.checkpoint_owner {
+                    self.relieved.insert(from.clone(), now);
+                }
+            }
+        }
+    }
+
+    fn steps_of(
+        &mut self,
+        solution: &Solution,
+        view: &View,
+        listing: &Listing,
+        now: Instant,
+        steps: &mut Vec<Step>,
+    ) {
+        for assignment in &solution.assign {
+            let lease = &listing.leases[assignment.lease];
+            let to = view.workers[assignment.to].clone();
+            self.arrivals.insert(lease.key.clone(), (to.clone(), now));
+            // Its own worker finds the lease by its name, so there is nothing to write.
+            if lease.actual_owner() == Some(&to) && !lease.hand_over_pending() {
+                continue;
+            }
+            let unless = match lease.actual_owner() {
+                Some(_) => Unless::Renewed,
+                None => Unless::OwnersChanged,
+            };
+            steps.push(Step::Assign {
+                key: lease.key.clone(),
+                to,
+                unless,
+            });
+        }
+        for change in &solution.hand_over {
+            let key = listing.leases[change.lease].key.clone();
+            let (from, to) = (view.workers[change.from].clone(), view.workers[change.to].clone());
+            self.arrivals.insert(key.clone(), (to.clone(), now));
+            self.relieved.insert(from.clone(), now);
+            steps.push(if self.how.graceful {
+                Step::HandOver { key, from, to }
+            } else {
+                Step::Assign {
+                    key,
+                    to,
+                    unless: Unless::OwnersChanged,
+                }
+            });
+        }
+    }
+}
+
+/// Rows in terms of the model.
+struct View {
+    problem: Problem,
+    workers: Vec<WorkerId>,
+    revocations: Vec<Step>,
+}
+
+impl View {
+    fn of(rounds: &Rounds, listing: &Listing, reports: &[WorkerReport], now: Instant) -> Self {
+        let mut workers: Vec<&WorkerId> = rounds.liveness.workers().collect();
+        workers.sort();
+        let ordinals: HashMap<&WorkerId, usize> =
+            workers.iter().enumerate().map(|(n, id)| (*id, n)).collect();
+        let readings: HashMap<&WorkerId, Reading> = reports
+            .iter()
+            .map(|report| (&report.worker, report.reading(rounds.how.gauge_alpha)))
+            .collect();
+        let model = |id: &&WorkerId| rounds.worker(id, readings.get(id), now);
+        let mut view = Self {
+            problem: Problem {
+                workers: workers.iter().map(model).collect(),
+                leases: Vec::with_capacity(listing.leases.len()),
+            },
+            workers: workers.iter().map(|id| (*id).clone()).collect(),
+            revocations: Vec::new(),
+        };
+        let unfinished = Unfinished::of(listing);
+        for lease in &listing.leases {
+            let holder = lease.actual_owner().and_then(|id| ordinals.get(id).copied());
+            let next = lease.owner.as_ref().and_then(|id| ordinals.get(id).copied());
+            let stands = if lease.is_finished() || unfinished.blocks(lease) {
+                Stands::Idle { by: holder }
+            } else {
+                match rounds.judge(lease, now) {
+                    // A next owner that nobody knows (no report, no lease) is none that could start.
+                    Judgement::Moving => match (holder, next) {
+                        (Some(from), Some(to)) => Stands::Moving { from, to },
+                        _ => Stands::Idle { by: holder },
+                    },
+                    Judgement::Overdue => {
+                        view.revocations.push(Step::Revoke {
+                            key: lease.key.clone(),
+                        });
+                        Stands::Idle { by: None }
+                    }
+                    Judgement::Cooling => Stands::Idle { by: None },
+                    Judgement::Vacant => Stands::Vacant { avoid: holder },
+                    Judgement::Held { measured } => match holder {
+                        Some(by) => Stands::Held { by, measured },
+                        None => Stands::Vacant { avoid: None },
+                    },
+                }
+            };
+            view.problem.leases.push(LeaseLoad {
+                throughput: lease.throughput_kbps,
+                stands,
+            });
+        }
+        view
+    }
+
+    fn count_active(&self) -> usize {
+        let workers = self.problem.workers.iter();
+        workers
+            .filter(|worker| worker.presence == Presence::Active)
+            .count()
+    }
+}
+
+enum Judgement {
+    Vacant,
+    Held {
+        measured: bool,
+    },
+    Moving,
+    /// Its holder lives and lets the deadline of the hand-over pass.
+    Overdue,
+    /// Revoked, and its holder may not have noticed.
+    Cooling,
+}
+
+impl Rounds {
+    fn worker(&self, id: &WorkerId, reading: Option<&Reading>, now: Instant) -> Worker {
+        let presence = self.liveness.presence(id, reading, self.how.trust(), now);
+        Worker {
+            presence,
+            gauges: match reading {
+                Some(Reading::Gauges(gauges)) if presence == Presence::Active => gauges.clone(),
+                _ => Vec::new(),
+            },
+            settling: self.relieved.contains_key(id),
+        }
+    }
+
+    fn judge(&self, lease: &Lease, now: Instant) -> Judgement {
+        let patience = self.how.patience;
+        if lease.actual_owner().is_none() {
+            return match self.revoked.contains_key(&lease.key) {
+                true => Judgement::Cooling,
+                false => Judgement::Vacant,
+            };
+        }
+        if self.observed.expired(&lease.key, patience.failover, now) {
+            return Judgement::Vacant;
+        }
+        if lease.hand_over_pending() {
+            let age = self.observed.hand_over_age(&lease.key, now).unwrap_or_default();
+            return match age > patience.hand_over + patience.failover {
+                true => Judgement::Overdue,
+                false => Judgement::Moving,
+            };
+        }
+        let arrived = self.arrivals.get(&lease.key);
+        Judgement::Held {
+            measured: arrived.is_none_or(|(to, _)| Some(to) != lease.owner.as_ref()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/rounds.rs"]
+mod tests;

@@ -1,0 +1,149 @@
+//! Where the leases of a worker that stops should go.
+
+use std::collections::HashMap;
+
+use crate::assign::central::{LeaseLoad, Presence, Problem, Reach, Settings, Stands, Worker, solve};
+use crate::assign::{Snapshot, Standing};
+use crate::lease::{LeaseKey, WorkerId};
+
+/// What to do with one lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Farewell {
+    /// Which lease.
+    pub key: LeaseKey,
+    /// Who gets it. `None`: it is released, for whoever plans next.
+    pub to: Option<WorkerId>,
+}
+
+/// Each lease that the stopping worker `snapshot.me()` holds, and its best next owner.
+///
+/// Only workers that renew something now are given anything, in even numbers; a lease that was asked for goes to who
+/// asked. With nobody else in sight everything is released. Finished leases, and blocked ones, are released as well.
+/// `active` says of other workers whether they take part: under a leader, those with a fresh report.
+#[must_use]
+pub fn farewells(
+    snapshot: &Snapshot,
+    active: impl Fn(&WorkerId) -> bool,
+    settings: &Settings,
+    seed: u64,
+) -> Vec<Farewell> {
+    let me = snapshot.me();
+    let mut ordinals: HashMap<&WorkerId, usize> = HashMap::new();
+    let mut workers: Vec<&WorkerId> = Vec::new();
+    for (_, standing) in snapshot.standings() {
+        // The next owner of a hand-over has shown nothing yet.
+        if let Standing::Held(by) | Standing::HandingOver { from: by, .. } = standing
+            && by != me
+        {
+            ordinals.entry(by).or_insert_with(|| {
+                workers.push(by);
+                workers.len() - 1
+            });
+        }
+    }
+    let mut problem = Problem {
+        workers: workers
+            .iter()
+            .map(|worker| Worker {
+                presence: match active(worker) {
+                    true => Presence::Active,
+                    false => Presence::Gone,
+                },
+                ..Worker::default()
+            })
+            .collect(),
+        leases: Vec::new(),
+    };
+    let mut farewells: Vec<Farewell> = Vec::new();
+    let mut mine: Vec<(usize, usize)> = Vec::new();
+    for (key, standing) in snapshot.standings() {
+        let (ours, to, stands) = match standing {
+            Standing::Held(by) if by == me => (true, None, Some(Stands::Vacant { avoid: None })),
+            Standing::HandingOver { from, to } if from == me => (true, Some(to.clone()), None),
+            Standing::Blocked(Some(by)) | Standing::Finished(Some(by)) if by == me => (true, None, None),
+            Standing::Held(by) => (false, None, held(&ordinals, by)),
+            Standing::HandingOver { to, .. } => (false, None, held(&ordinals, to)),
+            _ => continue,
+        };
+        if let Some(stands) = stands {
+            if ours {
+                mine.push((problem.leases.len(), farewells.len()));
+            }
+            problem.leases.push(LeaseLoad {
+                throughput: None,
+                stands,
+            });
+        }
+        if ours {
+            farewells.push(Farewell { key: key.clone(), to });
+        }
+    }
+    let solution = solve(&problem, settings, Reach::Vacant, seed);
+    let owners: HashMap<usize, usize> = solution.assign.iter().map(|a| (a.lease, a.to)).collect();
+    for (lease, place) in mine {
+        farewells[place].to = owners.get(&lease).map(|to| workers[*to].clone());
+    }
+    farewells
+}
+
+fn held(ordinals: &HashMap<&WorkerId, usize>, by: &WorkerId) -> Option<Stands> {
+    let by = *ordinals.get(by)?;
+    Some(Stands::Held { by, measured: true })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(name: &str) -> WorkerId {
+        WorkerId::new(name)
+    }
+
+    fn goodbye(standings: Vec<Standing>, dead: &str) -> Vec<Option<String>> {
+        let numbered = standings
+            .into_iter()
+            .enumerate()
+            .map(|(n, standing)| (LeaseKey::new(&format!("s{n:03}")), standing));
+        let snapshot = Snapshot::from_standings(worker("me"), numbered);
+        farewells(&snapshot, |id| id.as_str() != dead, &Settings::default(), 1)
+            .into_iter()
+            .map(|farewell| farewell.to.map(|to| to.as_str().to_owned()))
+            .collect()
+    }
+
+    fn held_by(name: &str, count: usize) -> Vec<Standing> {
+        vec![Standing::Held(worker(name)); count]
+    }
+
+    #[test]
+    fn leases_go_to_who_has_least() {
+        let standings = [held_by("me", 6), held_by("a", 5), held_by("b", 1)].concat();
+        let to = goodbye(standings, "");
+        let count = |name: &str| to.iter().flatten().filter(|to| *to == name).count();
+        assert_eq!((to.len(), count("a"), count("b")), (6, 1, 5));
+    }
+
+    #[test]
+    fn who_asked_gets_it_and_nobody_dead_does() {
+        let asked = Standing::HandingOver {
+            from: worker("me"),
+            to: worker("b"),
+        };
+        let standings = [vec![asked], held_by("me", 2), held_by("a", 1)].concat();
+        assert_eq!(goodbye(standings, "a"), [Some("b".to_owned()), None, None]);
+    }
+
+    #[test]
+    fn alone_everything_is_released_and_so_is_what_nobody_reads() {
+        let standings = [
+            held_by("me", 2),
+            vec![
+                Standing::Finished(Some(worker("me"))),
+                Standing::Blocked(Some(worker("me"))),
+                Standing::Free { neglected: false },
+                Standing::Finished(Some(worker("a"))),
+            ],
+        ];
+        assert_eq!(goodbye(standings.concat(), ""), [None, None, None, None]);
+    }
+}
