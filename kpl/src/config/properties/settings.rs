@@ -1,0 +1,453 @@
+//! Each setting of the KPL: its range, and what it is here.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::connection::{Endpoint, KplConnection};
+use super::note::{NoteKind, PropertiesError, PropertyNote};
+use super::syntax::Property;
+use crate::config::{
+    Aggregation, MetricsConfig, MetricsGranularity, MetricsLevel, ProducerConfig, ProducerConfigBuilder,
+    RateLimit, RetryPolicy, StreamConfig,
+};
+
+/// Every setting that a properties file of the KPL 1.0 may hold.
+pub const KPL_SETTINGS: &[&str] = &[
+    "AggregationEnabled",
+    "AggregationMaxCount",
+    "AggregationMaxSize",
+    "CaCertFile",
+    "CaCertPath",
+    "CloudwatchEndpoint",
+    "CloudwatchPort",
+    "CollectionMaxCount",
+    "CollectionMaxSize",
+    "ConnectTimeout",
+    "CredentialsRefreshDelay",
+    "DaemonHealthCheckTimeoutMs",
+    "EnableCoreDumps",
+    "EnableDaemonHealthCheck",
+    "EnableOldestFutureTracker",
+    "FailIfThrottled",
+    "GlueSchemaRegistryPropertiesFilePath",
+    "KinesisEndpoint",
+    "KinesisPort",
+    "LogLevel",
+    "MaxConnections",
+    "MaxUserRecordSize",
+    "MetricsGranularity",
+    "MetricsLevel",
+    "MetricsNamespace",
+    "MetricsUploadDelay",
+    "MinConnections",
+    "NativeExecutable",
+    "ProxyHost",
+    "ProxyPassword",
+    "ProxyPort",
+    "ProxyUserName",
+    "RateLimit",
+    "RecordMaxBufferedTime",
+    "RecordTtl",
+    "Region",
+    "RequestTimeout",
+    "ReturnUserRecordOnFailure",
+    "StsEndpoint",
+    "StsPort",
+    "TempDirectory",
+    "ThreadPoolSize",
+    "ThreadingModel",
+    "UserRecordTimeoutInMillis",
+    "VerifyCertificate",
+];
+
+/// A file being read.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    builder: ProducerConfigBuilder,
+    metrics: MetricsConfig,
+    connection: KplConnection,
+    proxy: super::KplProxy,
+    notes: Vec<PropertyNote>,
+    lines: HashMap<String, usize>,
+}
+
+impl Reading {
+    pub(super) fn apply(&mut self, property: &Property) -> Result<(), PropertiesError> {
+        if let Some(earlier) = self.lines.insert(property.name.clone(), property.line) {
+            self.notes.push(PropertyNote {
+                line: earlier,
+                name: property.name.clone(),
+                kind: NoteKind::Overridden,
+            });
+        }
+        let Some(setting) = KPL_SETTINGS.iter().copied().find(|known| *known == property.name) else {
+            let meant = KPL_SETTINGS
+                .iter()
+                .copied()
+                .find(|known| known.eq_ignore_ascii_case(&property.name));
+            self.note(property, NoteKind::Unknown { meant });
+            return Ok(());
+        };
+        let value = Value {
+            line: property.line,
+            setting,
+            text: property.value.trim_end(),
+        };
+        let note = match self.batching(&value)? {
+            Some(note) => note,
+            None => match self.connecting(&value)? {
+                Some(note) => note,
+                None => self.observing(&value)?,
+            },
+        };
+        if let Some(kind) = note {
+            self.note(property, kind);
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(
+        mut self,
+    ) -> Result<(ProducerConfig, KplConnection, Vec<PropertyNote>), PropertiesError> {
+        if !self.proxy.host.is_empty() {
+            self.connection.proxy = Some(self.proxy);
+        }
+        self.notes.sort_by_key(|note| note.line);
+        let config = self.builder.metrics(self.metrics).build()?;
+        Ok((config, self.connection, self.notes))
+    }
+
+    fn note(&mut self, property: &Property, kind: NoteKind) {
+        self.notes.push(PropertyNote {
+            line: property.line,
+            name: property.name.clone(),
+            kind,
+        });
+    }
+
+    fn build(&mut self, change: impl FnOnce(ProducerConfigBuilder) -> ProducerConfigBuilder) {
+        self.builder = change(std::mem::take(&mut self.builder));
+    }
+
+    /// What becomes of records. `None` if the setting is not about that.
+    fn batching(&mut self, value: &Value<'_>) -> Result<Option<Option<NoteKind>>, PropertiesError> {
+        let mut note = None;
+        match value.setting {
+            "AggregationEnabled" => {
+                let aggregation = match value.flag()? {
+                    true => Aggregation::Enabled,
+                    false => Aggregation::Disabled,
+                };
+                self.build(|b| b.aggregation(aggregation));
+            }
+            "AggregationMaxCount" => {
+                let count = value.number(1, MAX)?.min(u64::from(u32::MAX));
+                self.build(|b| b.aggregation_max_count(as_size(count)));
+            }
+            "AggregationMaxSize" => {
+                let size = as_size(value.number(64, 10 * MIB)?);
+                self.build(|b| b.aggregation_max_size(size));
+            }
+            "CollectionMaxCount" => {
+                let count = as_size(value.number(1, 500)?);
+                self.build(|b| b.collection_max_count(count));
+            }
+            "CollectionMaxSize" => {
+                let size = value.number(52_224, MAX)?;
+                if size > 10 * MIB {
+                    note = Some(NoteKind::Adjusted(
+                        "the service takes no more than 10 MiB a request",
+                    ));
+                }
+                self.build(|b| b.collection_max_size(as_size(size.min(10 * MIB))));
+            }
+            "RecordMaxBufferedTime" => {
+                let linger = value.ms(0, MAX)?;
+                if linger > HOUR {
+                    note = Some(NoteKind::Adjusted("a record lingers for an hour at most"));
+                }
+                self.build(|b| b.linger(linger.min(HOUR)));
+            }
+            "RecordTtl" => {
+                let ttl = value.ms(100, MAX)?;
+                let is_endless = ttl > HOUR * 24;
+                if is_endless {
+                    note = Some(NoteKind::Adjusted(
+                        "more than a day counts as no time to live at all",
+                    ));
+                }
+                self.build(|b| b.record_ttl(if is_endless { StreamConfig::NO_TTL } else { ttl }));
+            }
+            "RateLimit" => {
+                let percent = u32::try_from(value.number(1, MAX)?).unwrap_or(u32::MAX);
+                self.build(|b| b.rate_limit(RateLimit::percent(percent)));
+            }
+            "FailIfThrottled" => {
+                let policy = match value.flag()? {
+                    true => RetryPolicy::default().failing_if_throttled(),
+                    false => RetryPolicy::default(),
+                };
+                self.build(|b| b.retry(policy));
+            }
+            "MaxUserRecordSize" => {
+                let size = as_size(value.number(64, 10 * MIB)?);
+                note = Some(NoteKind::Adjusted(
+                    "the partition key counts as well, as it does for the service",
+                ));
+                self.build(|b| b.max_user_record_size(size));
+            }
+            "MaxConnections" => {
+                let requests = as_size(value.number(1, 256)?);
+                note = Some(NoteKind::Adjusted(
+                    "it is the number of requests on the way, for each stream",
+                ));
+                self.build(|b| b.max_in_flight_requests(requests));
+            }
+            "ReturnUserRecordOnFailure" => {
+                value.flag()?;
+                note = Some(NoteKind::Moot(
+                    "a failed record is always handed back, and is not copied for it",
+                ));
+            }
+            "UserRecordTimeoutInMillis" => {
+                value.number(0, MAX)?;
+                note = Some(NoteKind::Moot(
+                    "RecordTtl ends every record; bound the wait for a ticket where you wait",
+                ));
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(note))
+    }
+
+    /// The way to the service. `None` if the setting is not about that.
+    fn connecting(&mut self, value: &Value<'_>) -> Result<Option<Option<NoteKind>>, PropertiesError> {
+        let mut note = None;
+        match value.setting {
+            "ConnectTimeout" => {
+                let timeout = value.ms(100, 300_000)?;
+                self.build(|b| b.connect_timeout(timeout));
+            }
+            "RequestTimeout" => {
+                let timeout = value.ms(100, 600_000)?;
+                self.build(|b| b.request_timeout(timeout));
+            }
+            "Region" => self.connection.region = value.region()?,
+            "KinesisEndpoint" => self.connection.kinesis.host = value.host()?,
+            "KinesisPort" => note = value.port_of(&mut self.connection.kinesis)?,
+            "CloudwatchEndpoint" => self.connection.cloudwatch.host = value.host()?,
+            "CloudwatchPort" => note = value.port_of(&mut self.connection.cloudwatch)?,
+            "StsEndpoint" => {
+                value.host()?;
+                note = Some(NoteKind::Moot(
+                    "STS is not called; the KPL ignores it as well since 1.0.5",
+                ));
+            }
+            "StsPort" => {
+                value.number(1, 65_535)?;
+                note = Some(NoteKind::Moot(
+                    "STS is not called; the KPL ignores it as well since 1.0.5",
+                ));
+            }
+            "VerifyCertificate" => {
+                if !value.flag()? {
+                    note = Some(NoteKind::Refused(
+                        "certificates are always verified; name the one of a test endpoint in CaCertFile, or give the \
+                         SDK an http:// endpoint",
+                    ));
+                }
+            }
+            "CaCertFile" => self.connection.ca_file = value.filled().map(Into::into),
+            "CaCertPath" => self.connection.ca_path = value.filled().map(Into::into),
+            "ProxyHost" => self.proxy.host = value.text.to_owned(),
+            "ProxyPort" => self.proxy.port = value.port()?,
+            "ProxyUserName" => self.proxy.user = value.filled().map(str::to_owned),
+            "ProxyPassword" => self.proxy.password = value.filled().map(str::to_owned),
+            "MinConnections" => {
+                value.number(1, 16)?;
+                note = Some(NoteKind::Moot(
+                    "the SDK opens connections as they are needed; nor does the KPL use it",
+                ));
+            }
+            "CredentialsRefreshDelay" => {
+                value.number(1, 300_000)?;
+                note = Some(NoteKind::Moot(
+                    "the SDK's provider is asked itself, and knows when credentials expire",
+                ));
+            }
+            "ThreadingModel" => {
+                value.one_of(&["PER_REQUEST", "POOLED"], "PER_REQUEST or POOLED")?;
+                note = Some(NoteKind::Moot(
+                    "requests are futures on the application's runtime",
+                ));
+            }
+            "ThreadPoolSize" => {
+                value.number(0, MAX)?;
+                note = Some(NoteKind::Moot(
+                    "requests are futures on the application's runtime",
+                ));
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(note))
+    }
+
+    /// Metrics, logs, and the child process that does not exist here.
+    fn observing(&mut self, value: &Value<'_>) -> Result<Option<NoteKind>, PropertiesError> {
+        let metrics = self.metrics.clone();
+        let moot = |why| Ok(Some(NoteKind::Moot(why)));
+        match value.setting {
+            "MetricsLevel" => {
+                let level = value.one_of(&["none", "summary", "detailed"], "none, summary or detailed")?;
+                let levels = [MetricsLevel::None, MetricsLevel::Summary, MetricsLevel::Detailed];
+                self.metrics = metrics.with_level(levels[level]);
+            }
+            "MetricsGranularity" => {
+                let place = value.one_of(&["global", "stream", "shard"], "global, stream or shard")?;
+                let all = [
+                    MetricsGranularity::Global,
+                    MetricsGranularity::Stream,
+                    MetricsGranularity::Shard,
+                ];
+                self.metrics = metrics.with_granularity(all[place]);
+            }
+            "MetricsNamespace" => {
+                let length = value.text.chars().count();
+                if !(1..=255).contains(&length) || value.text.starts_with("AWS/") {
+                    return Err(value.unexpected("1 to 255 characters, not beginning with AWS/"));
+                }
+                self.metrics = metrics.with_namespace(value.text);
+            }
+            "MetricsUploadDelay" => self.metrics = metrics.with_upload_delay(value.ms(1, 60_000)?),
+            "LogLevel" => {
+                let levels = ["trace", "debug", "info", "warning", "error"];
+                value.one_of(&levels, "trace, debug, info, warning or error")?;
+                return moot("the application's tracing subscriber chooses: RUST_LOG=kpl=info, say");
+            }
+            "EnableOldestFutureTracker" => {
+                value.flag()?;
+                return moot("BufferingTime tells how long records wait; nothing is tracked for it");
+            }
+            "EnableCoreDumps" | "EnableDaemonHealthCheck" => {
+                value.flag()?;
+                return moot(NO_CHILD);
+            }
+            "DaemonHealthCheckTimeoutMs" => {
+                value.number(5_000, MAX)?;
+                return moot(NO_CHILD);
+            }
+            "NativeExecutable" | "TempDirectory" => return moot(NO_CHILD),
+            "GlueSchemaRegistryPropertiesFilePath" => {
+                if value.filled().is_some() {
+                    return Ok(Some(NoteKind::Refused(
+                        "records are not encoded for a schema registry; encode them before they are put",
+                    )));
+                }
+            }
+            _ => debug_assert!(false, "{} is in the list of settings only", value.setting),
+        }
+        Ok(None)
+    }
+}
+
+/// A value and where it stands.
+struct Value<'a> {
+    line: usize,
+    setting: &'static str,
+    text: &'a str,
+}
+
+impl Value<'_> {
+    fn number(&self, min: u64, max: u64) -> Result<u64, PropertiesError> {
+        let number = self
+            .text
+            .parse()
+            .ok()
+            .filter(|number| (min..=max).contains(number));
+        number.ok_or_else(|| PropertiesError::Number {
+            line: self.line,
+            setting: self.setting,
+            value: self.text.to_owned(),
+            min,
+            max,
+        })
+    }
+
+    fn ms(&self, min: u64, max: u64) -> Result<Duration, PropertiesError> {
+        self.number(min, max).map(Duration::from_millis)
+    }
+
+    /// The KPL takes anything but `true` for false; a slip of the pen shall not switch things off.
+    fn flag(&self) -> Result<bool, PropertiesError> {
+        self.one_of(&["false", "true"], "true or false")
+            .map(|place| place == 1)
+    }
+
+    fn one_of(&self, allowed: &[&str], expected: &'static str) -> Result<usize, PropertiesError> {
+        let place = allowed
+            .iter()
+            .position(|text| text.eq_ignore_ascii_case(self.text));
+        place.ok_or_else(|| self.unexpected(expected))
+    }
+
+    fn filled(&self) -> Option<&str> {
+        Some(self.text).filter(|text| !text.is_empty())
+    }
+
+    fn host(&self) -> Result<Option<String>, PropertiesError> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+        if !self.text.chars().all(is_plain) {
+            return Err(self.unexpected("a host name, without scheme, port and path"));
+        }
+        Ok(self.filled().map(str::to_owned))
+    }
+
+    fn port(&self) -> Result<u16, PropertiesError> {
+        let port = self.number(1, 65_535)?;
+        Ok(u16::try_from(port).unwrap_or(u16::MAX))
+    }
+
+    fn port_of(&self, endpoint: &mut Endpoint) -> Result<Option<NoteKind>, PropertiesError> {
+        endpoint.port = Some(self.port()?);
+        Ok(None)
+    }
+
+    /// `eu-west-1`, `us-gov-west-1`.
+    fn region(&self) -> Result<Option<String>, PropertiesError> {
+        let parts: Vec<_> = self.text.split('-').collect();
+        let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+        let is_region = match parts.split_last() {
+            Some((number, words)) => {
+                number.len() == 1
+                    && number.bytes().all(|b| b.is_ascii_digit())
+                    && (2..=3).contains(&words.len())
+                    && words.iter().all(is_word)
+            }
+            None => false,
+        };
+        if is_region || self.text.is_empty() {
+            return Ok(self.filled().map(str::to_owned));
+        }
+        Err(self.unexpected("a Region, as in eu-west-1"))
+    }
+
+    fn unexpected(&self, expected: &'static str) -> PropertiesError {
+        PropertiesError::Text {
+            line: self.line,
+            setting: self.setting,
+            value: self.text.to_owned(),
+            expected,
+        }
+    }
+}
+
+/// Values were checked to be within 10 MiB or 32 bits.
+fn as_size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+const NO_CHILD: &str = "there is no child process";
+/// The KPL's greatest value: Java's.
+const MAX: u64 = i64::MAX.unsigned_abs();
+const MIB: u64 = 1024 * 1024;
+const HOUR: Duration = Duration::from_secs(3600);
