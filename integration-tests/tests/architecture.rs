@@ -10,6 +10,7 @@ const PURE: &[&str] = &[
     "aggregation/src",
     "kpl/src/pipeline",
     "kcl/src/lease",
+    "kcl/src/fleet",
     "kcl/src/assign",
     "kcl/src/shard_sync",
     "kcl/src/shard",

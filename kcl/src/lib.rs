@@ -56,6 +56,7 @@
 
 pub mod assign;
 pub mod error;
+pub mod fleet;
 pub mod handover;
 pub mod leader;
 pub mod lease;

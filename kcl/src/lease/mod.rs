@@ -1,70 +1,19 @@
 //! A lease: one shard's row in the lease table, and who holds it. Pure.
 
+mod key;
 pub mod observed;
 pub mod renewal;
+mod stream_id;
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use kinesis_aggregation::{HashKeyRange, ShardId};
 
+pub(crate) use self::key::{CLIENT_VERSION_KEY, HEARTBEAT_PREFIX, LEADER_KEY, TABLE_MIGRATION_KEY};
+pub use self::key::{LeaseKey, WorkerId};
+pub use self::stream_id::{StreamId, StreamIdError};
 use crate::position::Checkpoint;
-
-/// The key of a lease row (`leaseKey`): the shard id in a single-stream application. Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LeaseKey(Arc<str>);
-
-impl LeaseKey {
-    /// A key as stored.
-    #[must_use]
-    pub fn new(key: &str) -> Self {
-        Self(Arc::from(key))
-    }
-
-    /// The key of a shard's lease in a single-stream application.
-    #[must_use]
-    pub fn of_shard(shard: &ShardId) -> Self {
-        Self::new(shard.as_str())
-    }
-
-    /// The stored text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for LeaseKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The name of one worker, unique among the application's live workers (KCL: worker identifier).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WorkerId(Arc<str>);
-
-impl WorkerId {
-    /// A worker id as stored in `leaseOwner`.
-    #[must_use]
-    pub fn new(id: &str) -> Self {
-        Self(Arc::from(id))
-    }
-
-    /// The stored text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for WorkerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// One row of the lease table, as read. Which attribute holds what: see `store::dynamodb`.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,8 +39,14 @@ pub struct Lease {
     pub children: BTreeSet<ShardId>,
     /// `startingHashKey` and `endingHashKey`; `None` on rows of old versions.
     pub hash_range: Option<HashKeyRange>,
-    /// `throughputKBps`, written by KCL 3.
+    /// `throughputKBps`: KiB/s delivered to the processor, smoothed. What the holder sets here goes into the row with
+    /// each heartbeat, in six decimals (KCL 3).
     pub throughput_kbps: Option<f64>,
+    /// `streamName`, which holds the whole identity; `None` in a single-stream application.
+    pub stream: Option<StreamId>,
+    /// `kinesisKitOwner`, ours: the worker of this crate that took the lease last. Other libraries do not touch it, so
+    /// it tells of the present owner only when it names it; see [`owner_is_of_this_crate`](Self::owner_is_of_this_crate).
+    pub kit_owner: Option<WorkerId>,
 }
 
 /// A prepared (two-phase) checkpoint.
@@ -119,7 +74,26 @@ impl Lease {
             children: BTreeSet::new(),
             hash_range: None,
             throughput_kbps: None,
+            stream: None,
+            kit_owner: None,
         }
+    }
+
+    /// A lease of a multi-stream application that nobody has held yet.
+    #[must_use]
+    pub fn of_stream(stream: StreamId, shard: &ShardId, checkpoint: Checkpoint) -> Self {
+        let key = LeaseKey::of_stream_shard(&stream, shard);
+        Self {
+            stream: Some(stream),
+            ..Self::new(key, checkpoint)
+        }
+    }
+
+    /// Whether the worker that processes the shard is known to be of this crate: it obeys hand-overs and passes over
+    /// rows that are no leases, whatever the fleet's format.
+    #[must_use]
+    pub fn owner_is_of_this_crate(&self) -> bool {
+        self.kit_owner.is_some() && self.kit_owner.as_ref() == self.actual_owner()
     }
 
     /// Who really processes the shard (KCL: actual owner): the checkpoint owner while a hand-over is

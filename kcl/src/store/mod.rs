@@ -1,26 +1,26 @@
-//! Where leases live. One trait, its conditions stated as outcomes; a lost condition is an answer, not an error.
+//! Where leases live, and the fleet's own rows beside them. Conditions are stated as outcomes; a lost condition is an answer, not an error.
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod dynamodb;
+mod fleet;
 pub mod memory;
 mod refusal;
 
-use std::fmt;
-
 use futures::future::BoxFuture;
 
+pub use self::fleet::{Contents, FleetStore, RetireIf};
 use crate::error::StoreError;
 use crate::lease::{Lease, LeaseKey, PendingCheckpoint, WorkerId};
 use crate::position::Checkpoint;
-use kinesis_aggregation::ShardId;
+use kinesis_aggregation::{HashKeyRange, ShardId};
 
 /// The table of leases (KCL: `LeaseRefresher`). Conditions are those of KCL's rows, so that Java workers and
 /// ours may share one table.
 ///
 /// # Cancel safety
 /// A dropped call may or may not have been applied. Every write is conditional, so that repeating it is safe.
-pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
+pub trait LeaseStore: FleetStore {
     /// Creates what is missing and waits until it can be used.
     fn prepare(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
@@ -33,9 +33,13 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     /// Writes a new lease unless the key is there already. `true`: written.
     fn create<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<bool, StoreError>>;
 
+    /// The leases whose row names `worker` as the owner, without those that are still being handed over to it (KCL:
+    /// lease discovery). Each row is read itself, whatever an index said.
+    fn list_owned<'a>(&'a self, worker: &'a WorkerId) -> BoxFuture<'a, Result<Vec<Lease>, StoreError>>;
+
     /// Heartbeat of a held lease: counter + 1 if the counter is still ours and no hand-over was asked for.
     ///
-    /// `held` is the lease as its holder knows it. Once the holder knows of the hand-over
+    /// `held` is the lease as its holder knows it; its throughput, when known, is written too. Once the holder knows of the hand-over
     /// (`held.checkpoint_owner` is set) only the counter is compared. A reply that was lost is recovered by
     /// reading the row.
     fn renew<'a>(&'a self, held: &'a Lease) -> BoxFuture<'a, Result<Renewal, StoreError>>;
@@ -46,6 +50,14 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
         observed: &'a Lease,
         me: &'a WorkerId,
     ) -> BoxFuture<'a, Result<Option<Lease>, StoreError>>;
+
+    /// Gives the lease to `next`, if both owners are still as observed; clears a pending hand-over, counter + 1 (KCL:
+    /// assign). For a leader: not conditioned on the counter, so that a busy owner cannot starve it. `true`: written.
+    fn assign<'a>(
+        &'a self,
+        observed: &'a Lease,
+        next: &'a WorkerId,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// Asks the owner to hand the lease to `next` (KCL: graceful handoff): sets owner = next and
     /// checkpoint owner = old owner, counter untouched, if the owner is as observed and no hand-over is pending.
@@ -76,6 +88,14 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
         &'a self,
         key: &'a LeaseKey,
         children: &'a [ShardId],
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Records the hash range of a shard whose row has none; neither counter nor owner is touched. A range of one key
+    /// is not written, because KCL could not read it.
+    fn set_hash_range<'a>(
+        &'a self,
+        key: &'a LeaseKey,
+        range: &'a HashKeyRange,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Removes a row. No condition.

@@ -62,7 +62,16 @@ pub(super) fn of_hand_over_request(observed: &Lease, next: &WorkerId, row: Optio
 
 /// A refused completion of a hand-over: whether it had happened already, by us or by anybody in our place.
 pub(super) fn of_completion(held: &Lease, row: Option<&Lease>) -> bool {
-    row.is_some_and(|row| row.owner == held.owner && !row.hand_over_pending() && row.counter > held.counter)
+    held.owner
+        .as_ref()
+        .is_some_and(|next| of_assignment(held, next, row))
+}
+
+/// A refused assignment: whether it had happened already, by us or by anybody in our place.
+pub(super) fn of_assignment(observed: &Lease, next: &WorkerId, row: Option<&Lease>) -> bool {
+    row.is_some_and(|row| {
+        row.owner.as_ref() == Some(next) && !row.hand_over_pending() && row.counter > observed.counter
+    })
 }
 
 /// A refused release.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use kinesis_aggregation::ShardId;
+use kinesis_aggregation::{HashKeyRange, ShardId};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -16,14 +16,17 @@ use crate::config::{ConsumerConfig, ConsumerConfigBuilder};
 use crate::consumer::{ConsumerState, RunSummary};
 use crate::coordinator::Worker;
 use crate::error::{BoxError, RunError, StoreError};
-use crate::lease::{Lease, LeaseKey, WorkerId};
+use crate::fleet::{
+    Beat, Heartbeat, Home, IndexState, LeaderRow, SeparateTables, StateKind, StateRow, WorkerStats,
+};
+use crate::lease::{Lease, LeaseKey, StreamId, WorkerId};
 use crate::process::Checkpointer;
 use crate::process::hands::{Tally, Workshop};
 use crate::processor::{Initialization, RecordBatch, RecordProcessor};
 use crate::source::ahead::Budget;
 use crate::source::scripted::ScriptedStream;
 use crate::store::memory::MemoryLeaseStore;
-use crate::store::{CheckpointUpdate, LeaseStore, Listing, Renewal};
+use crate::store::{CheckpointUpdate, Contents, FleetStore, LeaseStore, Listing, Renewal, RetireIf};
 use crate::stream::ShardContext;
 
 pub(super) const FAILOVER: Duration = Duration::from_secs(10);
@@ -299,9 +302,9 @@ impl Faulty {
 }
 
 macro_rules! faulty {
-    ($($name:ident($($arg:ident: $kind:ty),*) -> $answer:ty;)*) => {
-        impl LeaseStore for Faulty {
-            $(fn $name<'a>(&'a self, $($arg: &'a $kind),*) -> BoxFuture<'a, Result<$answer, StoreError>> {
+    ($store:ident: $($name:ident($($arg:ident: $kind:ty),*) -> $answer:ty;)*) => {
+        impl $store for Faulty {
+            $(fn $name<'a>(&'a self, $($arg: $kind),*) -> BoxFuture<'a, Result<$answer, StoreError>> {
                 Box::pin(async move {
                     self.check()?;
                     self.inner.$name($($arg),*).await
@@ -312,16 +315,44 @@ macro_rules! faulty {
 }
 
 faulty! {
+    LeaseStore:
     prepare() -> ();
     list() -> Listing;
-    get(key: LeaseKey) -> Option<Lease>;
-    create(lease: Lease) -> bool;
-    renew(held: Lease) -> Renewal;
-    take(observed: Lease, me: WorkerId) -> Option<Lease>;
-    request_hand_over(observed: Lease, next: WorkerId) -> bool;
-    complete_hand_over(held: Lease) -> bool;
-    release(held: Lease) -> bool;
-    checkpoint(held: Lease, update: CheckpointUpdate) -> Renewal;
-    set_children(key: LeaseKey, children: [ShardId]) -> ();
-    delete(key: LeaseKey) -> ();
+    list_owned(worker: &'a WorkerId) -> Vec<Lease>;
+    get(key: &'a LeaseKey) -> Option<Lease>;
+    create(lease: &'a Lease) -> bool;
+    renew(held: &'a Lease) -> Renewal;
+    take(observed: &'a Lease, me: &'a WorkerId) -> Option<Lease>;
+    assign(observed: &'a Lease, next: &'a WorkerId) -> bool;
+    request_hand_over(observed: &'a Lease, next: &'a WorkerId) -> bool;
+    complete_hand_over(held: &'a Lease) -> bool;
+    release(held: &'a Lease) -> bool;
+    checkpoint(held: &'a Lease, update: &'a CheckpointUpdate) -> Renewal;
+    set_children(key: &'a LeaseKey, children: &'a [ShardId]) -> ();
+    set_hash_range(key: &'a LeaseKey, range: &'a HashKeyRange) -> ();
+    delete(key: &'a LeaseKey) -> ();
+}
+
+faulty! {
+    FleetStore:
+    scan() -> Contents;
+    separate() -> SeparateTables;
+    index() -> IndexState;
+    create_index() -> IndexState;
+    prepare_separate() -> ();
+    leader(home: Home) -> Option<LeaderRow>;
+    acquire_leader(home: Home, watched: Option<&'a LeaderRow>, mine: &'a LeaderRow) -> bool;
+    beat_leader(home: Home, held: &'a LeaderRow, next: &'a LeaderRow) -> bool;
+    release_leader(home: Home, held: &'a LeaderRow) -> bool;
+    state(home: Home, kind: StateKind) -> Option<StateRow>;
+    create_state(home: Home, kind: StateKind, row: &'a StateRow) -> bool;
+    advance_state(home: Home, kind: StateKind, read: &'a StateRow, next: &'a StateRow) -> bool;
+    move_coordination(leader: &'a LeaderRow) -> Option<usize>;
+    complete_migration(read: &'a StateRow, next: &'a StateRow) -> bool;
+    report_worker(home: Home, stats: &'a WorkerStats) -> ();
+    retire_worker(home: Home, worker: &'a WorkerId, only_if: RetireIf) -> bool;
+    note_stream(home: Home, stream: &'a StreamId) -> bool;
+    start_heartbeat(watched: Option<&'a Heartbeat>, first: &'a Heartbeat) -> bool;
+    beat(held: &'a Heartbeat) -> Beat;
+    end_heartbeat(watched: &'a Heartbeat) -> bool;
 }

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
-use crate::error::StoreError;
+use crate::error::{BoxError, StoreError};
 
 /// Which call on which table: the context of every error.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +12,15 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// An error that only asks to try again later.
+    pub(super) fn throttled(self, source: impl Into<BoxError>) -> StoreError {
+        StoreError::Throttled {
+            operation: self.operation,
+            table: self.table.to_owned(),
+            source: source.into(),
+        }
+    }
+
     /// The SDK's error with its whole chain of causes as the source.
     pub(super) fn failed<E>(self, error: SdkError<E>) -> StoreError
     where

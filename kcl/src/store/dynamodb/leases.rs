@@ -1,112 +1,48 @@
 //! The operations on lease rows: one conditional request each, and what its refusal means.
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
-use kinesis_aggregation::ShardId;
+use kinesis_aggregation::{HashKeyRange, ShardId};
 
-use super::attributes::{self as row, Item, number, text};
-use super::errors::Call;
+use super::DynamoDbLeaseStore;
+use super::request::{Answer, Written};
+use super::row::lease as row;
+use super::row::value::{Item, bytes, decimal, number, shard_ids, text};
 use super::update::Update;
-use super::{DynamoDbLeaseStore, ScanConsistency};
 use crate::error::StoreError;
 use crate::lease::{Lease, LeaseKey, WorkerId};
 use crate::store::refusal::{self, RefusedCheckpoint, RefusedRelease};
-use crate::store::{CheckpointUpdate, Listing, Renewal, SkippedRow};
-
-/// What became of a conditional write.
-enum Written {
-    /// Done. The row after it, when it was asked for.
-    Done(Option<Item>),
-    /// The condition did not hold. The row at that moment, if there is one.
-    Refused(Option<Box<Lease>>),
-}
-
-/// Whether the row after a write is wanted.
-#[derive(Clone, Copy)]
-enum Answer {
-    Nothing,
-    Row,
-}
+use crate::store::{CheckpointUpdate, Renewal, SkippedRow};
 
 impl DynamoDbLeaseStore {
-    pub(super) async fn scan_all(&self) -> Result<Listing, StoreError> {
-        let mut listing = Listing::default();
-        let mut start = None;
-        loop {
-            let page = self
-                .client
-                .scan()
-                .table_name(&self.table)
-                .consistent_read(self.scan == ScanConsistency::Strong)
-                .set_exclusive_start_key(start.take())
-                .send()
-                .await
-                .map_err(|error| self.call("Scan").failed(error))?;
-            for item in page.items() {
-                match row::decode(item) {
-                    Ok(Some(lease)) => listing.leases.push(lease),
-                    Ok(None) => {}
-                    Err(skipped) => listing.skipped.push(skipped),
-                }
-            }
-            match page.last_evaluated_key {
-                // A page may be empty and still not be the last.
-                Some(key) if !key.is_empty() => start = Some(key),
-                _ => return Ok(listing),
-            }
-        }
-    }
-
     pub(super) async fn read(&self, key: &LeaseKey) -> Result<Option<Lease>, StoreError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key(row::LEASE_KEY, text(key.as_str()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| self.call("GetItem").failed(error))?;
-        readable(key, answer.item())
+        let item = self.read_row(self.names.lease_row(key.as_str())).await?;
+        readable(key, item.as_ref())
     }
 
     pub(super) async fn put_new(&self, lease: &Lease) -> Result<bool, StoreError> {
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(row::encode(lease)))
-            .condition_expression("attribute_not_exists(#leaseKey)")
-            .expression_attribute_names("#leaseKey", row::LEASE_KEY)
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(answer))
-                if matches!(answer.err(), PutItemError::ConditionalCheckFailedException(_)) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(self.call("PutItem").failed(error)),
-        }
+        let written = self
+            .put_row(row::encode(lease), self.of(&lease.key).if_new())
+            .await?;
+        Ok(matches!(written, Written::Done(_)))
     }
 
     pub(super) async fn beat(&self, held: &Lease) -> Result<Renewal, StoreError> {
-        let mut update = Update::of(&held.key)
+        let mut update = self
+            .of(&held.key)
             .set(row::LEASE_COUNTER, number(held.counter + 1))
             .if_equal(row::LEASE_COUNTER, number(held.counter));
+        if let Some(measured) = held.throughput_kbps.and_then(decimal) {
+            update = update.set(row::THROUGHPUT, measured);
+        }
         if !held.hand_over_pending() {
             // The start of a hand-over leaves the counter alone, so this clause is how we learn of it.
             update = update.if_absent(row::CHECKPOINT_OWNER);
         }
         Ok(match self.write(update, Answer::Nothing).await? {
-            Written::Done(_) => Renewal::Held(Lease {
+            LeaseWritten::Done(_) => Renewal::Held(Lease {
                 counter: held.counter + 1,
                 ..held.clone()
             }),
-            Written::Refused(row) => refusal::of_renewal(held, row.map(|row| *row)),
+            LeaseWritten::Refused(row) => refusal::of_renewal(held, row.map(|row| *row)),
         })
     }
 
@@ -115,17 +51,19 @@ impl DynamoDbLeaseStore {
         observed: &Lease,
         me: &WorkerId,
     ) -> Result<Option<Lease>, StoreError> {
-        let mut update = Update::of(&observed.key)
+        let mut update = self
+            .of(&observed.key)
             .set(row::LEASE_OWNER, text(me.as_str()))
             .set(row::LEASE_COUNTER, number(observed.counter + 1))
+            .set(row::KIT_OWNER, text(me.as_str()))
             .remove(row::CHECKPOINT_OWNER)
             .if_equal(row::LEASE_COUNTER, number(observed.counter));
         if observed.switches_to(me) {
             update = update.add_one(row::OWNER_SWITCHES);
         }
         match self.write(update, Answer::Row).await? {
-            Written::Done(item) => readable(&observed.key, item.as_ref()),
-            Written::Refused(row) => Ok(refusal::of_take(observed, me, row.map(|row| *row))),
+            LeaseWritten::Done(item) => readable(&observed.key, item.as_ref()),
+            LeaseWritten::Refused(row) => Ok(refusal::of_take(observed, me, row.map(|row| *row))),
         }
     }
 
@@ -134,42 +72,52 @@ impl DynamoDbLeaseStore {
             return Ok(false);
         };
         // The counter stays, so that only this clause of the holder's next heartbeat fails: it learns and goes on.
-        let update = Update::of(&observed.key)
+        let update = self
+            .of(&observed.key)
             .set(row::LEASE_OWNER, text(next.as_str()))
             .set(row::CHECKPOINT_OWNER, text(owner.as_str()))
             .if_exists()
             .if_equal(row::LEASE_OWNER, text(owner.as_str()))
             .if_absent(row::CHECKPOINT_OWNER);
         Ok(match self.write(update, Answer::Nothing).await? {
-            Written::Done(_) => true,
-            Written::Refused(row) => refusal::of_hand_over_request(observed, next, row.as_deref()),
+            LeaseWritten::Done(_) => true,
+            LeaseWritten::Refused(row) => refusal::of_hand_over_request(observed, next, row.as_deref()),
         })
     }
 
     pub(super) async fn hand_over(&self, held: &Lease) -> Result<bool, StoreError> {
-        let Some(next) = held.owner.as_ref().filter(|_| held.hand_over_pending()) else {
-            return Ok(false);
-        };
+        match held.owner.as_ref().filter(|_| held.hand_over_pending()) {
+            Some(next) => self.give_to(held, next).await,
+            None => Ok(false),
+        }
+    }
+
+    pub(super) async fn give_to(&self, observed: &Lease, next: &WorkerId) -> Result<bool, StoreError> {
         // Not conditioned on the counter: a heartbeat under way must not stop the transfer, and the new counter
         // makes the old holder's next write fail.
-        let mut update = Update::of(&held.key)
+        let mut update = self
+            .of(&observed.key)
             .set(row::LEASE_OWNER, text(next.as_str()))
             .remove(row::CHECKPOINT_OWNER)
             .add_one(row::LEASE_COUNTER)
             .if_exists();
-        if held.switches_to(next) {
+        if observed.switches_to(next) {
             update = update.add_one(row::OWNER_SWITCHES);
         }
         Ok(
-            match self.write(if_owners_as_in(held, update), Answer::Nothing).await? {
-                Written::Done(_) => true,
-                Written::Refused(row) => refusal::of_completion(held, row.as_deref()),
+            match self
+                .write(if_owners_as_in(observed, update), Answer::Nothing)
+                .await?
+            {
+                LeaseWritten::Done(_) => true,
+                LeaseWritten::Refused(row) => refusal::of_assignment(observed, next, row.as_deref()),
             },
         )
     }
 
     pub(super) async fn give_up(&self, held: &Lease) -> Result<bool, StoreError> {
-        let mut update = Update::of(&held.key)
+        let mut update = self
+            .of(&held.key)
             .remove(row::CHECKPOINT_OWNER)
             .add_one(row::LEASE_COUNTER)
             .if_exists();
@@ -177,8 +125,8 @@ impl DynamoDbLeaseStore {
             update = update.remove(row::LEASE_OWNER);
         }
         match self.write(if_owners_as_in(held, update), Answer::Nothing).await? {
-            Written::Done(_) => Ok(true),
-            Written::Refused(row) => match refusal::of_release(held, row.map(|row| *row)) {
+            LeaseWritten::Done(_) => Ok(true),
+            LeaseWritten::Refused(row) => match refusal::of_release(held, row.map(|row| *row)) {
                 RefusedRelease::Answer(answer) => Ok(answer),
                 RefusedRelease::HandOver(row) => self.hand_over(&row).await,
             },
@@ -206,8 +154,11 @@ impl DynamoDbLeaseStore {
         held: &Lease,
         update: &CheckpointUpdate,
     ) -> Result<RefusedCheckpoint, StoreError> {
-        match self.write(checkpoint_update(held, update), Answer::Row).await? {
-            Written::Done(item) => {
+        match self
+            .write(checkpoint_update(self.of(&held.key), held, update), Answer::Row)
+            .await?
+        {
+            LeaseWritten::Done(item) => {
                 // The row also tells of a hand-over that was asked for meanwhile. It could be read before this
                 // write; should that have changed, what we know of it is good enough.
                 let row = readable(&held.key, item.as_ref()).ok().flatten();
@@ -219,7 +170,7 @@ impl DynamoDbLeaseStore {
                 });
                 Ok(RefusedCheckpoint::Answer(Renewal::Held(row)))
             }
-            Written::Refused(row) => Ok(refusal::of_checkpoint(held, update, row.map(|row| *row))),
+            LeaseWritten::Refused(row) => Ok(refusal::of_checkpoint(held, update, row.map(|row| *row))),
         }
     }
 
@@ -228,66 +179,43 @@ impl DynamoDbLeaseStore {
             return Ok(());
         }
         // Children are only ever added. Without the row there is nothing to record, and none must be made.
-        let update = Update::of(key)
-            .add(row::CHILDREN, row::shard_ids(children))
+        let update = self.of(key).add(row::CHILDREN, shard_ids(children)).if_exists();
+        self.write(update, Answer::Nothing).await.map(drop)
+    }
+
+    pub(super) async fn fill_in_range(&self, key: &LeaseKey, range: &HashKeyRange) -> Result<(), StoreError> {
+        if range.start() >= range.end() {
+            return Ok(());
+        }
+        let update = self
+            .of(key)
+            .set(row::STARTING_HASH_KEY, text(&range.start().to_string()))
+            .set(row::ENDING_HASH_KEY, text(&range.end().to_string()))
             .if_exists();
         self.write(update, Answer::Nothing).await.map(drop)
     }
 
     pub(super) async fn remove(&self, key: &LeaseKey) -> Result<(), StoreError> {
-        let request = self
-            .client
-            .delete_item()
-            .table_name(&self.table)
-            .key(row::LEASE_KEY, text(key.as_str()));
-        request
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| self.call("DeleteItem").failed(error))
+        self.delete_row(self.names.lease_row(key.as_str())).await
     }
 
-    async fn write(&self, update: Update<'_>, wanted: Answer) -> Result<Written, StoreError> {
-        let key = update.key;
-        let expressions = update.finish();
-        let answer = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key(row::LEASE_KEY, text(key.as_str()))
-            .update_expression(expressions.update)
-            .condition_expression(expressions.condition)
-            .set_expression_attribute_names(Some(expressions.names))
-            .set_expression_attribute_values(expressions.values)
-            .return_values(match wanted {
-                Answer::Nothing => ReturnValue::None,
-                Answer::Row => ReturnValue::AllNew,
-            })
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let error = match answer {
-            Ok(answer) => return Ok(Written::Done(answer.attributes)),
-            Err(error) => error,
-        };
-        match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => match refused.item() {
-                Some(item) if !item.is_empty() => {
-                    Ok(Written::Refused(readable(key, Some(item))?.map(Box::new)))
-                }
-                // Absent, or an endpoint that does not return it.
-                _ => Ok(Written::Refused(self.read(key).await?.map(Box::new))),
-            },
-            _ => Err(self.call("UpdateItem").failed(error)),
-        }
+    fn of<'a>(&'a self, key: &'a LeaseKey) -> Update<'a> {
+        Update::of(self.names.lease_row(key.as_str()))
     }
 
-    pub(super) fn call(&self, operation: &'static str) -> Call<'_> {
-        Call {
-            operation,
-            table: &self.table,
-        }
+    async fn write(&self, update: Update<'_>, wanted: Answer) -> Result<LeaseWritten, StoreError> {
+        let key = LeaseKey::new(update.row.key);
+        Ok(match self.update_row(update, wanted).await? {
+            Written::Done(item) => LeaseWritten::Done(item),
+            Written::Refused(item) => LeaseWritten::Refused(readable(&key, item.as_ref())?.map(Box::new)),
+        })
     }
+}
+
+/// What became of a conditional write on a lease.
+enum LeaseWritten {
+    Done(Option<Item>),
+    Refused(Option<Box<Lease>>),
 }
 
 fn if_owners_as_in<'a>(held: &Lease, update: Update<'a>) -> Update<'a> {
@@ -297,8 +225,8 @@ fn if_owners_as_in<'a>(held: &Lease, update: Update<'a>) -> Update<'a> {
         .if_as_read(row::CHECKPOINT_OWNER, stored(&held.checkpoint_owner))
 }
 
-fn checkpoint_update<'a>(held: &'a Lease, update: &CheckpointUpdate) -> Update<'a> {
-    let mut request = Update::of(&held.key)
+fn checkpoint_update<'a>(row: Update<'a>, held: &Lease, update: &CheckpointUpdate) -> Update<'a> {
+    let mut request = row
         .set(row::LEASE_COUNTER, number(held.counter + 1))
         .set(row::CHECKPOINT, text(update.checkpoint.as_str()))
         .set(
@@ -322,7 +250,7 @@ fn checkpoint_update<'a>(held: &'a Lease, update: &CheckpointUpdate) -> Update<'
         }
     };
     match state {
-        Some(state) => request.set(row::PENDING_STATE, row::bytes(state)),
+        Some(state) => request.set(row::PENDING_STATE, bytes(state)),
         None => request.remove(row::PENDING_STATE),
     }
 }

@@ -1,17 +1,29 @@
-//! Leases in DynamoDB, in the rows of KCL 2.x and 3.x.
+//! The tables in DynamoDB, in the rows of KCL 2.x and 3.x.
 //!
-//! `attributes` knows the row, `update` the conditional write, `leases` the operations, `table` how the table comes
-//! to be, and `errors` turns the SDK's errors into ours, once.
+//! `row` knows the rows, `update` the conditional write, `request` the single calls; `leases`, `coordination` and `workers` are the
+//! operations, `listing` reads whole tables, `table` and `index` say how they come to be, `policy` prints what they and
+//! the rights for them look like, and `errors` turns the SDK's errors into ours, once.
 //!
-//! Workers of this cut join as a KCL 2.x-compatible worker does: one table, no index, no foreign rows, so that
-//! any KCL may share it. Hand-overs by `checkpointOwner` are obeyed and asked for.
+//! Which of the tables a row of the fleet belongs to is decided by [`fleet`](crate::fleet). As long as nobody calls
+//! [`FleetStore`], nothing but leases is written, and any KCL may share the table.
 
-mod attributes;
+mod coordination;
 mod errors;
+mod fleet;
+mod index;
 mod leases;
+mod listing;
+mod names;
+mod policy;
+mod request;
+mod row;
+mod settings;
 mod table;
 mod update;
+mod workers;
 
+use std::num::NonZeroU8;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -20,19 +32,28 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use kinesis_aggregation::ShardId;
+use kinesis_aggregation::{HashKeyRange, ShardId};
 
+use self::index::{IndexUse, Learned};
+pub use self::names::TableNames;
+pub use self::policy::{PolicyScope, iam_policy, table_schema};
+pub use self::settings::{Billing, TableSettings, TableSettingsBuilder};
+#[cfg(doc)]
+use super::FleetStore;
 use super::{CheckpointUpdate, LeaseStore, Listing, Renewal};
 use crate::error::StoreError;
 use crate::lease::{Lease, LeaseKey, WorkerId};
 
-/// A lease table in DynamoDB. Cheap to clone.
+/// An application's tables in DynamoDB. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DynamoDbLeaseStore {
     client: Client,
-    table: String,
+    names: Arc<TableNames>,
+    settings: Arc<TableSettings>,
     scan: ScanConsistency,
+    scan_segments: Option<NonZeroU8>,
     creation_timeout: Duration,
+    learned: Arc<Learned>,
 }
 
 /// How [`list`](LeaseStore::list) reads.
@@ -48,14 +69,19 @@ pub enum ScanConsistency {
 
 impl DynamoDbLeaseStore {
     /// Uses this client as it is, with its retries and timeouts. The table is made by
-    /// [`prepare`](LeaseStore::prepare) if it is missing.
+    /// [`prepare`](LeaseStore::prepare) if it is missing. The separate tables of KCL 3.0 to 3.4 are looked for under the names
+    /// that KCL gives them, with the table's name for the application's; see
+    /// [`with_table_names`](Self::with_table_names).
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self {
             client,
-            table: table.into(),
+            names: Arc::new(TableNames::of_application(&table.into())),
+            settings: Arc::default(),
             scan: ScanConsistency::default(),
+            scan_segments: None,
             creation_timeout: CREATION_TIMEOUT,
+            learned: Arc::default(),
         }
     }
 
@@ -80,6 +106,28 @@ impl DynamoDbLeaseStore {
         Self::new(Client::from_conf(config), table)
     }
 
+    /// All three names, where they differ from KCL's.
+    #[must_use]
+    pub fn with_table_names(mut self, names: TableNames) -> Self {
+        self.names = Arc::new(names);
+        self
+    }
+
+    /// How missing tables are made. Default: [`TableSettings::default`].
+    #[must_use]
+    pub fn with_table_settings(mut self, settings: TableSettings) -> Self {
+        self.settings = Arc::new(settings);
+        self
+    }
+
+    /// In how many parts the table is read at a time (KCL: `leaseTableScanTotalSegments`). Default: by its size, one
+    /// for each 200 MB, 32 at most.
+    #[must_use]
+    pub fn with_scan_segments(mut self, segments: NonZeroU8) -> Self {
+        self.scan_segments = Some(segments);
+        self
+    }
+
     /// How listings read. Default: [`ScanConsistency::Strong`].
     #[must_use]
     pub fn with_scan_consistency(mut self, scan: ScanConsistency) -> Self {
@@ -95,10 +143,16 @@ impl DynamoDbLeaseStore {
         self
     }
 
-    /// The table's name.
+    /// The lease table's name.
     #[must_use]
     pub fn table(&self) -> &str {
-        &self.table
+        self.names.lease_table()
+    }
+
+    /// The names of all tables.
+    #[must_use]
+    pub fn table_names(&self) -> &TableNames {
+        &self.names
     }
 }
 
@@ -108,7 +162,9 @@ impl LeaseStore for DynamoDbLeaseStore {
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Listing, StoreError>> {
-        self.scan_all().boxed()
+        self.scan_all()
+            .map(|scanned| scanned.map(|contents| contents.listing))
+            .boxed()
     }
 
     fn get<'a>(&'a self, key: &'a LeaseKey) -> BoxFuture<'a, Result<Option<Lease>, StoreError>> {
@@ -117,6 +173,10 @@ impl LeaseStore for DynamoDbLeaseStore {
 
     fn create<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.put_new(lease).boxed()
+    }
+
+    fn list_owned<'a>(&'a self, worker: &'a WorkerId) -> BoxFuture<'a, Result<Vec<Lease>, StoreError>> {
+        self.leases_of(worker).boxed()
     }
 
     fn renew<'a>(&'a self, held: &'a Lease) -> BoxFuture<'a, Result<Renewal, StoreError>> {
@@ -129,6 +189,14 @@ impl LeaseStore for DynamoDbLeaseStore {
         me: &'a WorkerId,
     ) -> BoxFuture<'a, Result<Option<Lease>, StoreError>> {
         self.take_over(observed, me).boxed()
+    }
+
+    fn assign<'a>(
+        &'a self,
+        observed: &'a Lease,
+        next: &'a WorkerId,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.give_to(observed, next).boxed()
     }
 
     fn request_hand_over<'a>(
@@ -161,6 +229,14 @@ impl LeaseStore for DynamoDbLeaseStore {
         children: &'a [ShardId],
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.add_children(key, children).boxed()
+    }
+
+    fn set_hash_range<'a>(
+        &'a self,
+        key: &'a LeaseKey,
+        range: &'a HashKeyRange,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.fill_in_range(key, range).boxed()
     }
 
     fn delete<'a>(&'a self, key: &'a LeaseKey) -> BoxFuture<'a, Result<(), StoreError>> {

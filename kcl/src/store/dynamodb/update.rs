@@ -1,18 +1,19 @@
-//! One conditional `UpdateItem` in the making: expressions instead of strings at the call sites.
+//! One conditional write in the making: expressions instead of strings at the call sites.
 //!
-//! Only `UpdateItem` may touch a row that exists: attributes we do not know stay as they are.
+//! Only `UpdateItem` may touch a lease that exists: attributes we do not know stay as they are. The conditions serve
+//! `PutItem` and `DeleteItem` as well.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::attributes::{LEASE_KEY, number};
-use crate::lease::LeaseKey;
+use super::names::Row;
+use super::row::value::number;
 
 /// An update of one row and the condition under which it happens.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Update<'a> {
-    pub(super) key: &'a LeaseKey,
+    pub(super) row: Row<'a>,
     set: Vec<String>,
     remove: Vec<String>,
     add: Vec<String>,
@@ -32,9 +33,9 @@ pub(super) struct Expressions {
 }
 
 impl<'a> Update<'a> {
-    pub(super) fn of(key: &'a LeaseKey) -> Self {
+    pub(super) fn of(row: Row<'a>) -> Self {
         Self {
-            key,
+            row,
             set: Vec::new(),
             remove: Vec::new(),
             add: Vec::new(),
@@ -68,9 +69,14 @@ impl<'a> Update<'a> {
     }
 
     pub(super) fn if_exists(mut self) -> Self {
-        let clause = format!("attribute_exists({})", self.name(LEASE_KEY));
+        let clause = format!("attribute_exists({})", self.name(self.row.key_name));
         self.conditions.push(clause);
         self
+    }
+
+    pub(super) fn if_new(self) -> Self {
+        let key_name = self.row.key_name;
+        self.if_absent(key_name)
     }
 
     pub(super) fn if_absent(mut self, name: &str) -> Self {
@@ -124,13 +130,18 @@ impl<'a> Update<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::attributes::text;
+    use super::super::row::value::text;
     use super::*;
+
+    const ROW: Row<'_> = Row {
+        table: "app",
+        key_name: "leaseKey",
+        key: "k",
+    };
 
     #[test]
     fn puts_each_clause_in_its_place() {
-        let key = LeaseKey::new("k");
-        let made = Update::of(&key)
+        let made = Update::of(ROW)
             .set("a", text("x"))
             .set("b", number(2))
             .remove("c")
@@ -156,8 +167,7 @@ mod tests {
 
     #[test]
     fn no_values_are_no_map() {
-        let key = LeaseKey::new("k");
-        let made = Update::of(&key).remove("c").if_absent("c").finish();
+        let made = Update::of(ROW).remove("c").if_absent("c").finish();
         assert_eq!(made.update, "REMOVE #c");
         assert!(made.values.is_none());
     }

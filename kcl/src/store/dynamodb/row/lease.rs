@@ -1,8 +1,8 @@
-//! The row format: attribute names, types, and both directions between a row and a [`Lease`].
+//! A lease's row: attribute names, types, and both directions between a row and a [`Lease`].
 //!
 //! | attribute | type | holds |
 //! |---|---|---|
-//! | `leaseKey` | S | partition key: the shard id in a single-stream application |
+//! | `leaseKey` | S | partition key: shard id, or `account:stream:epoch:shardId` in a multi-stream application |
 //! | `leaseOwner` | S | worker id; absent when unassigned; the next owner while a hand-over is pending |
 //! | `checkpointOwner` | S | only while a hand-over is pending: the worker that still processes |
 //! | `leaseCounter` | N | optimistic lock and heartbeat |
@@ -11,46 +11,51 @@
 //! | `pendingCheckpoint`, `pendingCheckpointSubSequenceNumber`, `pendingCheckpointState` | S, N, B | a prepared checkpoint |
 //! | `parentShardId`, `childShardIds` | SS, SS | shard ids; absent when empty |
 //! | `startingHashKey`, `endingHashKey` | S, S | decimal; both or none; never written when equal |
-//! | `throughputKBps` | N | read only |
-//! | `entityType` | S | read only; a row where it is there and not `LEASE` is not a lease |
+//! | `throughputKBps` | N | six decimals; written with heartbeats when known |
+//! | `streamName`, `shardId` | S, S | multi-stream only: the stream's whole identity despite the name; the shard id |
+//! | `entityType` | S | `LEASE`, written at creation; a row where it is another is not a lease |
+//! | `kinesisKitOwner` | S | ours: the worker of this crate that took the lease last |
 //!
 //! Anything else in a row is left as it is. Source: the lease serializer of KCL 2.7 and 3.5.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
 
-use crate::lease::{Lease, LeaseKey, PendingCheckpoint, WorkerId};
+use super::value::{
+    Fault, Item, bytes, decimal, number, optional_number, optional_text, required, shard_ids, text,
+    with_causes,
+};
+use super::{ENTITY_TYPE, LEASE_KEY};
+use crate::lease::{Lease, LeaseKey, PendingCheckpoint, StreamId, WorkerId};
 use crate::position::Checkpoint;
 use crate::store::SkippedRow;
 
-pub(super) const LEASE_KEY: &str = "leaseKey";
-pub(super) const LEASE_OWNER: &str = "leaseOwner";
-pub(super) const CHECKPOINT_OWNER: &str = "checkpointOwner";
-pub(super) const LEASE_COUNTER: &str = "leaseCounter";
-pub(super) const OWNER_SWITCHES: &str = "ownerSwitchesSinceCheckpoint";
-pub(super) const CHECKPOINT: &str = "checkpoint";
-pub(super) const CHECKPOINT_SUB: &str = "checkpointSubSequenceNumber";
-pub(super) const PENDING: &str = "pendingCheckpoint";
-pub(super) const PENDING_SUB: &str = "pendingCheckpointSubSequenceNumber";
-pub(super) const PENDING_STATE: &str = "pendingCheckpointState";
-pub(super) const PARENTS: &str = "parentShardId";
-pub(super) const CHILDREN: &str = "childShardIds";
-const STARTING_HASH_KEY: &str = "startingHashKey";
-const ENDING_HASH_KEY: &str = "endingHashKey";
-const THROUGHPUT: &str = "throughputKBps";
-const ENTITY_TYPE: &str = "entityType";
-const ENTITY_LEASE: &str = "LEASE";
-
-/// One row as the SDK has it.
-pub(super) type Item = HashMap<String, AttributeValue>;
+pub(in crate::store::dynamodb) const LEASE_OWNER: &str = "leaseOwner";
+pub(in crate::store::dynamodb) const CHECKPOINT_OWNER: &str = "checkpointOwner";
+pub(in crate::store::dynamodb) const LEASE_COUNTER: &str = "leaseCounter";
+pub(in crate::store::dynamodb) const OWNER_SWITCHES: &str = "ownerSwitchesSinceCheckpoint";
+pub(in crate::store::dynamodb) const CHECKPOINT: &str = "checkpoint";
+pub(in crate::store::dynamodb) const CHECKPOINT_SUB: &str = "checkpointSubSequenceNumber";
+pub(in crate::store::dynamodb) const PENDING: &str = "pendingCheckpoint";
+pub(in crate::store::dynamodb) const PENDING_SUB: &str = "pendingCheckpointSubSequenceNumber";
+pub(in crate::store::dynamodb) const PENDING_STATE: &str = "pendingCheckpointState";
+pub(in crate::store::dynamodb) const CHILDREN: &str = "childShardIds";
+pub(in crate::store::dynamodb) const STARTING_HASH_KEY: &str = "startingHashKey";
+pub(in crate::store::dynamodb) const ENDING_HASH_KEY: &str = "endingHashKey";
+pub(in crate::store::dynamodb) const THROUGHPUT: &str = "throughputKBps";
+pub(in crate::store::dynamodb) const KIT_OWNER: &str = "kinesisKitOwner";
+const PARENTS: &str = "parentShardId";
+const STREAM: &str = "streamName";
+const SHARD: &str = "shardId";
+pub(super) const ENTITY: &str = "LEASE";
 
 /// Reads a row. `None`: a row of another kind.
-pub(super) fn decode(item: &Item) -> Result<Option<Lease>, SkippedRow> {
+pub(in crate::store::dynamodb) fn decode(item: &Item) -> Result<Option<Lease>, SkippedRow> {
     if let Some(kind) = item.get(ENTITY_TYPE)
-        && kind.as_s().map(String::as_str) != Ok(ENTITY_LEASE)
+        && kind.as_s().map(String::as_str) != Ok(ENTITY)
     {
         return Ok(None);
     }
@@ -68,7 +73,7 @@ pub(super) fn decode(item: &Item) -> Result<Option<Lease>, SkippedRow> {
 }
 
 /// Writes a whole new row.
-pub(super) fn encode(lease: &Lease) -> Item {
+pub(in crate::store::dynamodb) fn encode(lease: &Lease) -> Item {
     let mut item = Item::new();
     let mut put = |name: &str, value: AttributeValue| item.insert(name.to_owned(), value);
     put(LEASE_KEY, text(lease.key.as_str()));
@@ -101,37 +106,20 @@ pub(super) fn encode(lease: &Lease) -> Item {
         put(STARTING_HASH_KEY, AttributeValue::S(range.start().to_string()));
         put(ENDING_HASH_KEY, AttributeValue::S(range.end().to_string()));
     }
-    item
-}
-
-pub(super) fn text(value: &str) -> AttributeValue {
-    AttributeValue::S(value.to_owned())
-}
-
-pub(super) fn number(value: u64) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
-
-pub(super) fn bytes(value: &Bytes) -> AttributeValue {
-    AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(value.to_vec()))
-}
-
-pub(super) fn shard_ids<'a>(ids: impl IntoIterator<Item = &'a ShardId>) -> AttributeValue {
-    AttributeValue::Ss(ids.into_iter().map(|id| id.as_str().to_owned()).collect())
-}
-
-struct Fault {
-    attribute: &'static str,
-    reason: String,
-}
-
-impl Fault {
-    fn new(attribute: &'static str, reason: impl ToString) -> Self {
-        Self {
-            attribute,
-            reason: reason.to_string(),
+    if let Some(measured) = lease.throughput_kbps.and_then(decimal) {
+        put(THROUGHPUT, measured);
+    }
+    if let Some(stream) = &lease.stream {
+        put(STREAM, text(stream.as_str()));
+        if let Some(shard) = lease.key.shard() {
+            put(SHARD, text(shard.as_str()));
         }
     }
+    if let Some(owner) = &lease.kit_owner {
+        put(KIT_OWNER, text(owner.as_str()));
+    }
+    put(ENTITY_TYPE, text(ENTITY));
+    item
 }
 
 fn lease(item: &Item) -> Result<Lease, Fault> {
@@ -152,31 +140,13 @@ fn lease(item: &Item) -> Result<Lease, Fault> {
         .get(THROUGHPUT)
         .and_then(|v| v.as_n().ok())
         .and_then(|n| n.parse().ok());
+    lease.stream = optional_text(item, STREAM)?
+        .map(StreamId::parse)
+        .transpose()
+        .map_err(|error| Fault::new(STREAM, error))?;
+    // Ours and for information too.
+    lease.kit_owner = optional_text(item, KIT_OWNER).ok().flatten().map(WorkerId::new);
     Ok(lease)
-}
-
-fn required<T>(attribute: &'static str, value: Option<T>) -> Result<T, Fault> {
-    value.ok_or_else(|| Fault::new(attribute, "missing"))
-}
-
-/// Empty text counts as absent: no writer of this table writes it.
-fn optional_text<'a>(item: &'a Item, name: &'static str) -> Result<Option<&'a str>, Fault> {
-    let Some(value) = item.get(name) else {
-        return Ok(None);
-    };
-    let text = value.as_s().map_err(|_| Fault::new(name, "not of type S"))?;
-    Ok(Some(text.as_str()).filter(|text| !text.is_empty()))
-}
-
-fn optional_number(item: &Item, name: &'static str) -> Result<Option<u64>, Fault> {
-    let Some(value) = item.get(name) else {
-        return Ok(None);
-    };
-    let digits = value.as_n().map_err(|_| Fault::new(name, "not of type N"))?;
-    digits
-        .parse()
-        .map(Some)
-        .map_err(|error| Fault::new(name, format!("`{digits}`: {error}")))
 }
 
 fn checkpoint(item: &Item, name: &'static str, sub: &'static str) -> Result<Option<Checkpoint>, Fault> {
@@ -232,12 +202,6 @@ fn hash_key(item: &Item, name: &'static str) -> Result<Option<HashKey>, Fault> {
         .map_err(|error| Fault::new(name, error))
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
-}
-
 #[cfg(test)]
+#[path = "lease_tests.rs"]
 mod tests;

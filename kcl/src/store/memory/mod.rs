@@ -1,12 +1,15 @@
-//! Leases in memory, with the same conditions as the table: for tests, examples and trials.
+//! The tables in memory, with the same conditions as in DynamoDB: for tests, examples and trials.
+
+mod fleet;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use kinesis_aggregation::ShardId;
+use kinesis_aggregation::{HashKeyRange, ShardId};
 
+use self::fleet::Beside;
 use super::refusal::{self, RefusedCheckpoint, RefusedRelease};
 use super::{CheckpointUpdate, LeaseStore, Listing, Renewal};
 use crate::error::StoreError;
@@ -17,10 +20,20 @@ use crate::lease::{Lease, LeaseKey, WorkerId};
 /// Nothing is kept when the last clone is dropped.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryLeaseStore {
-    rows: Arc<Mutex<Rows>>,
+    tables: Arc<Mutex<Tables>>,
 }
 
 type Rows = BTreeMap<LeaseKey, Lease>;
+
+#[derive(Debug, Default)]
+struct Tables {
+    leases: Rows,
+    /// Rows beside the leases in the lease table.
+    beside: Beside,
+    /// The separate tables of KCL 3.0 to 3.4, when there are any.
+    separate: Option<Beside>,
+    indexed: bool,
+}
 
 impl MemoryLeaseStore {
     /// An empty table.
@@ -30,8 +43,8 @@ impl MemoryLeaseStore {
     }
 
     // A leaf lock: held for one synchronous step, never across an await.
-    fn rows(&self) -> MutexGuard<'_, Rows> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One step on the table, done when the future is first polled.
@@ -39,7 +52,7 @@ impl MemoryLeaseStore {
         &'a self,
         step: impl FnOnce(&mut Rows) -> T + Send + 'a,
     ) -> BoxFuture<'a, Result<T, StoreError>> {
-        async move { Ok(step(&mut self.rows())) }.boxed()
+        async move { Ok(step(&mut self.tables().leases)) }.boxed()
     }
 }
 
@@ -69,12 +82,20 @@ impl LeaseStore for MemoryLeaseStore {
         })
     }
 
+    fn list_owned<'a>(&'a self, worker: &'a WorkerId) -> BoxFuture<'a, Result<Vec<Lease>, StoreError>> {
+        self.step(|rows| {
+            let mine = |lease: &&Lease| lease.owner.as_ref() == Some(worker) && !lease.hand_over_pending();
+            rows.values().filter(mine).cloned().collect()
+        })
+    }
+
     fn renew<'a>(&'a self, held: &'a Lease) -> BoxFuture<'a, Result<Renewal, StoreError>> {
         self.step(|rows| match rows.get_mut(&held.key) {
             Some(row)
                 if row.counter == held.counter && (held.hand_over_pending() || !row.hand_over_pending()) =>
             {
                 row.counter += 1;
+                row.throughput_kbps = held.throughput_kbps.or(row.throughput_kbps);
                 Renewal::Held(Lease {
                     counter: row.counter,
                     ..held.clone()
@@ -93,12 +114,21 @@ impl LeaseStore for MemoryLeaseStore {
             Some(row) if row.counter == observed.counter => {
                 row.owner_switches += u64::from(observed.switches_to(me));
                 row.owner = Some(me.clone());
+                row.kit_owner = Some(me.clone());
                 row.checkpoint_owner = None;
                 row.counter += 1;
                 Some(row.clone())
             }
             row => refusal::of_take(observed, me, row.cloned()),
         })
+    }
+
+    fn assign<'a>(
+        &'a self,
+        observed: &'a Lease,
+        next: &'a WorkerId,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.step(|rows| give_to(rows, observed, next))
     }
 
     fn request_hand_over<'a>(
@@ -165,6 +195,18 @@ impl LeaseStore for MemoryLeaseStore {
         })
     }
 
+    fn set_hash_range<'a>(
+        &'a self,
+        key: &'a LeaseKey,
+        range: &'a HashKeyRange,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.step(|rows| {
+            if let Some(row) = rows.get_mut(key).filter(|_| range.start() < range.end()) {
+                row.hash_range = Some(*range);
+            }
+        })
+    }
+
     fn delete<'a>(&'a self, key: &'a LeaseKey) -> BoxFuture<'a, Result<(), StoreError>> {
         self.step(|rows| {
             rows.remove(key);
@@ -173,13 +215,20 @@ impl LeaseStore for MemoryLeaseStore {
 }
 
 fn complete(rows: &mut Rows, held: &Lease) -> bool {
-    match rows.get_mut(&held.key) {
-        Some(row) if held.hand_over_pending() && same_owners(row, held) => {
+    let next = held.owner.as_ref().filter(|_| held.hand_over_pending());
+    next.is_some_and(|next| give_to(rows, held, next))
+}
+
+fn give_to(rows: &mut Rows, observed: &Lease, next: &WorkerId) -> bool {
+    match rows.get_mut(&observed.key) {
+        Some(row) if same_owners(row, observed) => {
+            row.owner_switches += u64::from(observed.switches_to(next));
+            row.owner = Some(next.clone());
             row.checkpoint_owner = None;
             row.counter += 1;
             true
         }
-        row => held.hand_over_pending() && refusal::of_completion(held, row.as_deref()),
+        row => refusal::of_assignment(observed, next, row.as_deref()),
     }
 }
 

@@ -1,38 +1,20 @@
-//! The suite that every [`LeaseStore`] must pass.
-//!
-//! Behind the feature `conformance`, for stores of your own:
-//!
-//! ```ignore
-//! #[tokio::test]
-//! async fn conforms() {
-//!     kcl::store::conformance::run(|| async { MyStore::empty().await }).await;
-//! }
-//! ```
+//! What a lease keeps, and what moves its counter and checkpoint.
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
 
-use super::{CheckpointUpdate, LeaseStore, Renewal};
-use crate::lease::{Lease, LeaseKey, PendingCheckpoint, WorkerId};
-use crate::position::{Checkpoint, Position, SequenceNumber};
+use super::{alice, at, bob, created, held, ids, lease, ok, row, taken, to};
+use crate::lease::{Lease, LeaseKey, PendingCheckpoint, StreamId};
+use crate::position::Checkpoint;
+use crate::store::{CheckpointUpdate, LeaseStore, Renewal};
 
-/// Runs every case, each on a store of its own. `fresh` makes an empty store, which the suite then prepares.
-///
-/// # Panics
-/// When the store breaks a promise of [`LeaseStore`]; the message names it.
-pub async fn run<S, F>(fresh: impl Fn() -> F)
+pub(super) async fn run<S, F>(store: &impl Fn() -> F)
 where
     S: LeaseStore,
     F: Future<Output = S>,
 {
-    let store = || async {
-        let store = fresh().await;
-        store.prepare().await.expect("an empty store can be prepared");
-        store.prepare().await.expect("preparing again changes nothing");
-        store
-    };
     creates_once(&store().await).await;
     keeps_every_field(&store().await).await;
     takes_by_counter(&store().await).await;
@@ -43,15 +25,12 @@ where
     prepares_and_commits(&store().await).await;
     recovers_a_lost_checkpoint(&store().await).await;
     checkpoints_over_a_lost_renewal(&store().await).await;
-    hands_over_gracefully(&store().await).await;
-    asks_once(&store().await).await;
-    takes_an_overdue_hand_over(&store().await).await;
-    learns_of_a_hand_over_by_a_checkpoint(&store().await).await;
-    releases(&store().await).await;
-    releases_into_a_hand_over(&store().await).await;
     adds_children(&store().await).await;
     deletes(&store().await).await;
     lists_many(&store().await).await;
+    keeps_the_stream(&store().await).await;
+    tells_its_throughput(&store().await).await;
+    fills_in_a_hash_range(&store().await).await;
 }
 
 async fn creates_once(store: &dyn LeaseStore) {
@@ -274,145 +253,6 @@ async fn checkpoints_over_a_lost_renewal(store: &dyn LeaseStore) {
     assert_eq!(row(store, &mine.key).await, moved);
 }
 
-async fn hands_over_gracefully(store: &dyn LeaseStore) {
-    let mine = taken(store, &created(store, lease(1)).await, &alice()).await;
-    assert!(ok(store.request_hand_over(&mine, &bob()).await));
-    let asked = row(store, &mine.key).await;
-    assert_eq!(
-        (&asked.owner, &asked.checkpoint_owner),
-        (&Some(bob()), &Some(alice()))
-    );
-    assert_eq!(asked.counter, mine.counter, "a request leaves the counter alone");
-    assert_eq!(asked.actual_owner(), Some(&alice()));
-
-    let learned = match ok(store.renew(&mine).await) {
-        Renewal::HandOverRequested(lease) => lease,
-        other => panic!("the holder learns of the request: {other:?}"),
-    };
-    assert_eq!(learned, asked, "the refused heartbeat wrote nothing");
-    let renewed = held(ok(store.renew(&learned).await));
-    let moved = held(ok(store.checkpoint(&renewed, &to(at("9", 0))).await));
-    assert_eq!(
-        row(store, &mine.key).await,
-        moved,
-        "the holder goes on until it is done"
-    );
-
-    assert!(ok(store.complete_hand_over(&moved).await));
-    let given = row(store, &mine.key).await;
-    assert_eq!((&given.owner, &given.checkpoint_owner), (&Some(bob()), &None));
-    assert_eq!(given.counter, moved.counter + 1);
-    assert!(
-        ok(store.complete_hand_over(&moved).await),
-        "a completion whose reply was lost is recovered"
-    );
-    assert_eq!(row(store, &mine.key).await, given);
-    assert!(
-        matches!(ok(store.renew(&moved).await), Renewal::Lost(Some(_))),
-        "alice has it no more"
-    );
-    assert!(
-        !ok(store.complete_hand_over(&given).await),
-        "there is nothing left to complete"
-    );
-}
-
-async fn asks_once(store: &dyn LeaseStore) {
-    let free = created(store, lease(1)).await;
-    assert!(!ok(store.request_hand_over(&free, &bob()).await), "nobody to ask");
-    let mine = taken(store, &free, &alice()).await;
-    assert!(ok(store.request_hand_over(&mine, &bob()).await));
-    assert!(
-        !ok(store.request_hand_over(&mine, &carol()).await),
-        "bob was first"
-    );
-    assert!(
-        ok(store.request_hand_over(&mine, &bob()).await),
-        "a request whose reply was lost is recovered"
-    );
-    assert_eq!(row(store, &mine.key).await.owner, Some(bob()));
-    let absent = Lease {
-        owner: Some(alice()),
-        ..lease(2)
-    };
-    assert!(!ok(store.request_hand_over(&absent, &bob()).await));
-    assert_eq!(ok(store.get(&absent.key).await), None, "a request makes no row");
-    assert!(!ok(store.complete_hand_over(&absent).await));
-}
-
-async fn takes_an_overdue_hand_over(store: &dyn LeaseStore) {
-    let mine = taken(store, &created(store, lease(1)).await, &alice()).await;
-    assert!(ok(store.request_hand_over(&mine, &bob()).await));
-    let asked = row(store, &mine.key).await;
-    let theirs = taken(store, &asked, &bob()).await;
-    assert_eq!(
-        (&theirs.owner, &theirs.checkpoint_owner),
-        (&Some(bob()), &None),
-        "a take clears the hand-over"
-    );
-    assert!(matches!(ok(store.renew(&mine).await), Renewal::Lost(Some(_))));
-}
-
-async fn learns_of_a_hand_over_by_a_checkpoint(store: &dyn LeaseStore) {
-    let mine = taken(store, &created(store, lease(1)).await, &alice()).await;
-    assert!(ok(store.request_hand_over(&mine, &bob()).await));
-    let moved = held(ok(store.checkpoint(&mine, &to(at("9", 0))).await));
-    assert!(
-        moved.hand_over_pending(),
-        "the answer to a checkpoint tells of the request"
-    );
-    assert_eq!(moved, row(store, &mine.key).await);
-    // A heartbeat that was applied before the request, its reply lost.
-    let fresh = taken(store, &moved, &alice()).await;
-    held(ok(store.renew(&fresh).await));
-    assert!(ok(store.request_hand_over(&fresh, &bob()).await));
-    let renewed = held(ok(store.renew(&fresh).await));
-    assert!(
-        renewed.hand_over_pending() && renewed.counter == fresh.counter + 1,
-        "{renewed:?}"
-    );
-}
-
-async fn releases(store: &dyn LeaseStore) {
-    let mine = taken(store, &created(store, lease(1)).await, &alice()).await;
-    assert!(ok(store.release(&mine).await));
-    let free = row(store, &mine.key).await;
-    assert_eq!((&free.owner, free.counter), (&None, mine.counter + 1));
-    assert!(
-        ok(store.release(&mine).await),
-        "a release whose reply was lost is recovered"
-    );
-    assert!(matches!(ok(store.renew(&mine).await), Renewal::Lost(Some(_))));
-    let theirs = taken(store, &free, &bob()).await;
-    assert!(!ok(store.release(&mine).await), "bob has it");
-    assert_eq!(row(store, &mine.key).await, theirs);
-    ok(store.delete(&mine.key).await);
-    assert!(!ok(store.release(&theirs).await), "deleted");
-    assert_eq!(
-        ok(store.get(&mine.key).await),
-        None,
-        "a release does not bring a row back"
-    );
-}
-
-async fn releases_into_a_hand_over(store: &dyn LeaseStore) {
-    for known in [true, false] {
-        let mine = taken(store, &created(store, lease(1)).await, &alice()).await;
-        assert!(ok(store.request_hand_over(&mine, &bob()).await));
-        let asked = row(store, &mine.key).await;
-        let as_held = if known { &asked } else { &mine };
-        assert!(ok(store.release(as_held).await), "known: {known}");
-        let given = row(store, &mine.key).await;
-        assert_eq!(
-            (&given.owner, &given.checkpoint_owner),
-            (&Some(bob()), &None),
-            "known: {known}"
-        );
-        assert_eq!(given.counter, mine.counter + 1, "known: {known}");
-        ok(store.delete(&mine.key).await);
-    }
-}
-
 async fn adds_children(store: &dyn LeaseStore) {
     let mine = taken(store, &created(store, lease(1)).await, &alice()).await;
     let [one, two] = [ShardId::from_number(8), ShardId::from_number(9)];
@@ -453,64 +293,61 @@ async fn lists_many(store: &dyn LeaseStore) {
     );
 }
 
-fn lease(shard: u64) -> Lease {
-    Lease::new(
-        LeaseKey::of_shard(&ShardId::from_number(shard)),
-        Checkpoint::TrimHorizon,
-    )
+async fn keeps_the_stream(store: &dyn LeaseStore) {
+    let stream: StreamId = "123456789012:orders:1700000000"
+        .parse()
+        .expect("invariant: a valid literal");
+    let lease = Lease::of_stream(stream.clone(), &ShardId::from_number(3), Checkpoint::Latest);
+    let lease = created(store, lease).await;
+    let mine = taken(store, &lease, &alice()).await;
+    let moved = held(ok(store.checkpoint(&mine, &to(at("5", 0))).await));
+    let stored = row(store, &lease.key).await;
+    assert_eq!(stored, moved);
+    assert_eq!(
+        (stored.stream, stored.key.shard()),
+        (Some(stream), Some(ShardId::from_number(3)))
+    );
 }
 
-async fn created(store: &dyn LeaseStore, lease: Lease) -> Lease {
-    assert!(ok(store.create(&lease).await), "{} is new", lease.key);
-    lease
+async fn tells_its_throughput(store: &dyn LeaseStore) {
+    let mine = taken(store, &created(store, lease(1)).await, &alice()).await;
+    let measured = Lease {
+        throughput_kbps: Some(812.417_969),
+        ..mine
+    };
+    let renewed = held(ok(store.renew(&measured).await));
+    assert_eq!(row(store, &renewed.key).await.throughput_kbps, Some(812.417_969));
+    let silent = Lease {
+        throughput_kbps: None,
+        ..renewed
+    };
+    held(ok(store.renew(&silent).await));
+    let stored = row(store, &silent.key).await.throughput_kbps;
+    assert_eq!(
+        stored,
+        Some(812.417_969),
+        "a holder that measures nothing leaves it"
+    );
 }
 
-async fn taken(store: &dyn LeaseStore, observed: &Lease, by: &WorkerId) -> Lease {
-    ok(store.take(observed, by).await).expect("the lease is as observed")
-}
-
-async fn row(store: &dyn LeaseStore, key: &LeaseKey) -> Lease {
-    ok(store.get(key).await).expect("the lease is there")
-}
-
-fn held(renewal: Renewal) -> Lease {
-    match renewal {
-        Renewal::Held(lease) => lease,
-        other => panic!("still held, but the store says {other:?}"),
-    }
-}
-
-fn ok<T, E: std::fmt::Debug>(answer: Result<T, E>) -> T {
-    answer.expect("the store answers")
-}
-
-fn to(checkpoint: Checkpoint) -> CheckpointUpdate {
-    CheckpointUpdate {
-        checkpoint,
-        pending: None,
-    }
-}
-
-fn at(sequence_number: &str, sub_sequence_number: u64) -> Checkpoint {
-    let number = SequenceNumber::parse(sequence_number).expect("invariant: a decimal literal");
-    Checkpoint::At(Position::new(number, sub_sequence_number))
-}
-
-fn ids(numbers: &[u64]) -> BTreeSet<ShardId> {
-    numbers
-        .iter()
-        .map(|number| ShardId::from_number(*number))
-        .collect()
-}
-
-fn alice() -> WorkerId {
-    WorkerId::new("alice")
-}
-
-fn bob() -> WorkerId {
-    WorkerId::new("bob")
-}
-
-fn carol() -> WorkerId {
-    WorkerId::new("carol")
+async fn fills_in_a_hash_range(store: &dyn LeaseStore) {
+    let mine = taken(store, &created(store, lease(1)).await, &alice()).await;
+    let range = |start, end| {
+        HashKeyRange::new(HashKey::new(start), HashKey::new(end)).expect("invariant: start <= end")
+    };
+    ok(store.set_hash_range(&mine.key, &range(7, 7)).await);
+    assert_eq!(
+        row(store, &mine.key).await,
+        mine,
+        "KCL could not read a range of one key"
+    );
+    ok(store.set_hash_range(&mine.key, &range(7, 9)).await);
+    let filled = Lease {
+        hash_range: Some(range(7, 9)),
+        ..mine
+    };
+    assert_eq!(row(store, &filled.key).await, filled, "nothing else moves");
+    let absent = lease(2).key;
+    ok(store.set_hash_range(&absent, &range(7, 9)).await);
+    assert_eq!(ok(store.get(&absent).await), None, "a range makes no row");
 }

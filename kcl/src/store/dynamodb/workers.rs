@@ -1,0 +1,97 @@
+//! What workers say of themselves: metrics, and the heartbeats of a private fleet.
+
+use super::DynamoDbLeaseStore;
+use super::request::Answer;
+use super::row::value::{Item, number, text};
+use super::row::{ENTITY_TYPE, heartbeat, worker};
+use super::update::Update;
+use crate::error::StoreError;
+use crate::fleet::{Beat, Heartbeat, Home, WorkerStats};
+use crate::lease::WorkerId;
+use crate::store::RetireIf;
+
+impl DynamoDbLeaseStore {
+    pub(super) async fn write_worker(&self, home: Home, stats: &WorkerStats) -> Result<(), StoreError> {
+        let row = self.names.worker_row(home, stats.worker.as_str());
+        let mut update = Update::of(row)
+            .set(worker::UPDATED_AT, number(stats.updated_at_s))
+            .set(worker::METRICS, worker::map(&stats.metrics))
+            .set(worker::RANGES, worker::map(&stats.ranges))
+            .set(ENTITY_TYPE, text(worker::ENTITY));
+        if let Some(code) = stats.support {
+            update = update.set(worker::SUPPORT, number(code));
+        }
+        if let Some(at) = stats.support_at_s {
+            update = update.set(worker::SUPPORT_AT, number(at));
+        }
+        self.update_row(update, Answer::Nothing).await.map(drop)
+    }
+
+    pub(super) async fn remove_worker(
+        &self,
+        home: Home,
+        id: &WorkerId,
+        only_if: RetireIf,
+    ) -> Result<bool, StoreError> {
+        let row = self.names.worker_row(home, id.as_str());
+        match only_if {
+            RetireIf::Mine => self.delete_row(row).await.map(|()| true),
+            RetireIf::UpdatedAt(seconds) => {
+                let condition = Update::of(row)
+                    .if_equal(worker::UPDATED_AT, number(seconds))
+                    .if_exists();
+                let written = self.delete_row_if(condition).await?;
+                Ok(written.happened(|item| item.is_none()))
+            }
+        }
+    }
+
+    pub(super) async fn put_heartbeat(
+        &self,
+        watched: Option<&Heartbeat>,
+        first: &Heartbeat,
+    ) -> Result<bool, StoreError> {
+        let key = heartbeat::key(&first.worker);
+        let row = Update::of(self.names.lease_row(&key));
+        let condition = match watched {
+            None => row.if_new(),
+            Some(watched) => if_beat(row, watched),
+        };
+        let written = self.put_row(heartbeat::encode(first), condition).await?;
+        Ok(written.happened(|item| read(item).as_ref() == Some(first)))
+    }
+
+    pub(super) async fn next_beat(&self, held: &Heartbeat) -> Result<Beat, StoreError> {
+        let next = held.next();
+        let key = heartbeat::key(&held.worker);
+        let update =
+            if_beat(Update::of(self.names.lease_row(&key)), held).set(heartbeat::BEAT, number(next.beat));
+        let mut row = None;
+        let written = self.update_row(update, Answer::Nothing).await?;
+        let happened = written.happened(|item| {
+            row = read(item);
+            row.as_ref() == Some(&next)
+        });
+        Ok(if happened {
+            Beat::Alive(next)
+        } else {
+            Beat::Gone(row)
+        })
+    }
+
+    pub(super) async fn delete_heartbeat(&self, watched: &Heartbeat) -> Result<bool, StoreError> {
+        let key = heartbeat::key(&watched.worker);
+        let condition = if_beat(Update::of(self.names.lease_row(&key)), watched);
+        let written = self.delete_row_if(condition).await?;
+        Ok(written.happened(|item| item.is_none()))
+    }
+}
+
+fn if_beat<'a>(row: Update<'a>, watched: &Heartbeat) -> Update<'a> {
+    row.if_equal(heartbeat::INCARNATION, text(&watched.incarnation))
+        .if_equal(heartbeat::BEAT, number(watched.beat))
+}
+
+fn read(item: Option<Item>) -> Option<Heartbeat> {
+    heartbeat::decode(&item?).ok()
+}
