@@ -1,5 +1,6 @@
 //! One error type for each surface of the producer.
 
+use std::fmt;
 use std::time::Duration;
 
 use kinesis_aggregation::AggregateLimitsError;
@@ -56,6 +57,28 @@ pub enum ConfigError {
         /// Most bytes of a request.
         collection: usize,
     },
+    /// A text is empty or too long.
+    #[error("{setting} has {length} characters, allowed are 1 to 255, not all blank")]
+    Text {
+        /// The setting.
+        setting: &'static str,
+        /// Its length in characters.
+        length: usize,
+    },
+    /// CloudWatch keeps such namespaces to itself.
+    #[error("namespace {namespace} begins with AWS/, which CloudWatch reserves")]
+    ReservedNamespace {
+        /// What was asked for.
+        namespace: String,
+    },
+    /// The largest record would never find room.
+    #[error("max_user_record_size of {record} bytes does not fit into max_in_flight_bytes of {budget} bytes")]
+    RecordExceedsBudget {
+        /// Most bytes of a record.
+        record: usize,
+        /// The whole budget.
+        budget: usize,
+    },
     /// The SDK configuration names no Region.
     #[error("no AWS Region is configured; set AWS_REGION, a profile's region, or one in code")]
     MissingRegion,
@@ -79,11 +102,31 @@ pub enum PutError {
         /// The limit in force.
         limit: usize,
     },
+    /// The record is larger than every stream takes, and the stream could not be asked how much it takes. Configure
+    /// [`max_user_record_size`](crate::StreamConfig::with_max_user_record_size) where it may not be asked at all.
+    #[error(
+        "record of {size} bytes may exceed the stream's limit, which is not known{}",
+        because(failure)
+    )]
+    RecordLimitUnknown {
+        /// Bytes of data and key.
+        size: usize,
+        /// What stood in the way; `None` when there was no answer in time.
+        failure: Option<Box<Failure>>,
+    },
     /// The record alone is more than the whole budget of bytes in flight: waiting for room would never end.
     #[error("record needs {cost} bytes of the budget of {budget} bytes in flight")]
     ExceedsBudget {
         /// What the record would count.
         cost: usize,
+        /// The whole budget.
+        budget: usize,
+    },
+    /// More records than the budget has places for: waiting for them all would never end.
+    #[error("{records} records are more than the budget of {budget} records in flight")]
+    TooManyRecords {
+        /// Records asked for.
+        records: usize,
         /// The whole budget.
         budget: usize,
     },
@@ -99,10 +142,15 @@ pub enum PutError {
 }
 
 impl PutError {
-    /// Whether the same record could be taken later. None of these heals by waiting.
+    /// Whether the same record could be taken later, without anybody changing something first.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        false
+        match self {
+            Self::RecordLimitUnknown { failure, .. } => {
+                failure.as_ref().is_none_or(|failure| failure.is_retryable())
+            }
+            _ => false,
+        }
     }
 }
 
@@ -113,6 +161,13 @@ pub enum TryPutError {
     /// There is no room now; there will be when records in flight have their outcome.
     #[error("no room for the record now")]
     Full {
+        /// The record.
+        record: Record,
+    },
+    /// The record is larger than every stream takes, and this one has not told yet how much it takes. It is being
+    /// asked; [`put`](crate::Producer::put) would wait.
+    #[error("the stream has not told yet whether it takes so large a record")]
+    LimitUnknown {
         /// The record.
         record: Record,
     },
@@ -130,14 +185,42 @@ impl TryPutError {
     /// Whether the same record could be taken later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Full { .. })
+        matches!(self, Self::Full { .. } | Self::LimitUnknown { .. })
     }
 
     /// The record.
     #[must_use]
     pub fn into_record(self) -> Record {
         match self {
-            Self::Full { record } | Self::Refused { record, .. } => record,
+            Self::Full { record } | Self::LimitUnknown { record } | Self::Refused { record, .. } => record,
+        }
+    }
+}
+
+/// Why a record of many was not delivered: it was not taken, or it failed later.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum UndeliveredError {
+    /// The record was not taken.
+    #[error("record refused")]
+    Refused {
+        /// The record.
+        record: Record,
+        /// Why.
+        source: PutError,
+    },
+    /// The record was taken and not delivered.
+    #[error(transparent)]
+    Failed(#[from] DeliveryError),
+}
+
+impl UndeliveredError {
+    /// The record, unless it was lost with the producer's task.
+    #[must_use]
+    pub fn into_record(self) -> Option<Record> {
+        match self {
+            Self::Refused { record, .. } => Some(record),
+            Self::Failed(error) => error.into_record(),
         }
     }
 }
@@ -211,7 +294,12 @@ impl DeliveryError {
     pub fn is_retryable(&self) -> bool {
         match &self.inner.kind {
             DeliveryErrorKind::Expired { failure } => failure.as_ref().is_none_or(Failure::is_retryable),
-            DeliveryErrorKind::Unreachable { .. } => true,
+            DeliveryErrorKind::AttemptsExhausted { failure }
+            | DeliveryErrorKind::Credentials { failure }
+            | DeliveryErrorKind::NotRetried { failure } => failure.is_retryable(),
+            DeliveryErrorKind::Unreachable { .. }
+            | DeliveryErrorKind::Throttled { .. }
+            | DeliveryErrorKind::Unfinished { .. } => true,
             _ => false,
         }
     }
@@ -219,11 +307,16 @@ impl DeliveryError {
     /// Whether the record may be in the stream although it failed: putting it again may store it twice.
     #[must_use]
     pub fn may_have_been_stored(&self) -> bool {
-        matches!(self.inner.kind, DeliveryErrorKind::ProducerGone)
-            || self
-                .attempts()
-                .filter_map(Attempt::failure)
-                .any(|f| f.kind().may_have_been_stored())
+        matches!(
+            self.inner.kind,
+            DeliveryErrorKind::ProducerGone | DeliveryErrorKind::Unfinished { in_flight: true }
+        ) || self.inner.history.may_have_stored()
+    }
+
+    /// The record, unless it was lost with the producer's task.
+    #[must_use]
+    pub fn record(&self) -> Option<&Record> {
+        self.inner.record.as_ref()
     }
 
     /// The record, unless it was lost with the producer's task.
@@ -242,6 +335,24 @@ pub enum DeliveryErrorKind {
     Expired {
         /// The last failure that held it up; `None` when it only waited for its turn.
         failure: Option<Failure>,
+    },
+    /// It was tried as often as its [`RetryPolicy`](crate::RetryPolicy) allows.
+    #[error("no attempt is left ({failure})")]
+    AttemptsExhausted {
+        /// Why the last one failed.
+        failure: Failure,
+    },
+    /// The service had no room, and the [`RetryPolicy`](crate::RetryPolicy) does not wait for any.
+    #[error("the service throttled it ({failure})")]
+    Throttled {
+        /// The service's words.
+        failure: Failure,
+    },
+    /// It failed in a way that might heal, and the [`RetryPolicy`](crate::RetryPolicy) does not try again, or no longer.
+    #[error("it failed and is not tried again ({failure})")]
+    NotRetried {
+        /// What went wrong.
+        failure: Failure,
     },
     /// The stream has never answered within the time for first contact.
     #[error("the stream cannot be reached ({failure}); check the endpoint, the Region and the network")]
@@ -267,42 +378,65 @@ pub enum DeliveryErrorKind {
         /// The provider's or the service's words.
         failure: Failure,
     },
-    /// The service will not take the record, or the stream's encryption key does not work.
+    /// The service will never take the record.
     #[error("the service refused it ({failure})")]
     Rejected {
+        /// The service's words.
+        failure: Failure,
+    },
+    /// The stream's encryption key does not work: it is disabled, missing or forbidden.
+    #[error("the stream's encryption key does not work ({failure})")]
+    EncryptionKey {
         /// The service's words.
         failure: Failure,
     },
     /// The producer was dropped, or its task for the stream failed, before the record had its outcome.
     #[error("the producer ended before the record had its outcome")]
     ProducerGone,
+    /// The producer was closed, and the time for it was over before the record had its outcome.
+    #[error("the producer was closed before the record had its outcome{}", under_way(*in_flight))]
+    Unfinished {
+        /// Whether the record was on its way at that moment: then it may yet be stored.
+        in_flight: bool,
+    },
 }
 
 impl DeliveryErrorKind {
-    /// The kind for a failure that no further attempt can heal.
+    /// The kind for a failure after which no further attempt is made.
     pub(crate) fn fatal(failure: Failure) -> Self {
         match failure.kind() {
             FailureKind::StreamNotFound => Self::StreamNotFound { failure },
             FailureKind::AccessDenied => Self::AccessDenied { failure },
-            FailureKind::Credentials => Self::Credentials { failure },
-            _ => Self::Rejected { failure },
+            FailureKind::Credentials | FailureKind::CredentialsLapsed => Self::Credentials { failure },
+            FailureKind::Encryption => Self::EncryptionKey { failure },
+            FailureKind::Invalid => Self::Rejected { failure },
+            FailureKind::Throttled => Self::Throttled { failure },
+            _ => Self::NotRetried { failure },
         }
     }
 
     fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Expired { failure } => failure.as_ref(),
-            Self::Unreachable { failure }
+            Self::AttemptsExhausted { failure }
+            | Self::Throttled { failure }
+            | Self::NotRetried { failure }
+            | Self::EncryptionKey { failure }
+            | Self::Unreachable { failure }
             | Self::StreamNotFound { failure }
             | Self::AccessDenied { failure }
             | Self::Credentials { failure }
             | Self::Rejected { failure } => Some(failure),
-            Self::ProducerGone => None,
+            Self::ProducerGone | Self::Unfinished { .. } => None,
         }
     }
 }
 
-fn because(failure: &Option<Failure>) -> String {
+fn under_way(in_flight: bool) -> &'static str {
+    if in_flight { "; it was on its way" } else { "" }
+}
+
+fn because(failure: &Option<impl fmt::Display>) -> String {
     failure
         .as_ref()
         .map_or_else(String::new, |failure| format!(" ({failure})"))
@@ -380,7 +514,15 @@ mod tests {
         ));
         assert!(matches!(
             kind("KMSDisabledException"),
-            DeliveryErrorKind::Rejected { .. }
+            DeliveryErrorKind::EncryptionKey { .. }
+        ));
+        assert!(matches!(
+            kind("ProvisionedThroughputExceededException"),
+            DeliveryErrorKind::Throttled { .. }
+        ));
+        assert!(matches!(
+            kind("InternalFailure"),
+            DeliveryErrorKind::NotRetried { .. }
         ));
     }
 
@@ -400,7 +542,22 @@ mod tests {
             })
             .is_retryable()
         );
-        assert!(!error(DeliveryErrorKind::fatal(throttled)).is_retryable());
+        assert!(error(DeliveryErrorKind::fatal(throttled.clone())).is_retryable());
+        assert!(error(DeliveryErrorKind::AttemptsExhausted { failure: throttled }).is_retryable());
+        let denied = Failure::of_code("AccessDeniedException", "");
+        assert!(
+            !error(DeliveryErrorKind::AttemptsExhausted {
+                failure: denied.clone()
+            })
+            .is_retryable()
+        );
+        assert!(!error(DeliveryErrorKind::fatal(denied)).is_retryable());
+        let key = Failure::of_code("KMSDisabledException", "");
+        assert!(!error(DeliveryErrorKind::fatal(key)).is_retryable());
+        let expired = Failure::of_code("ExpiredTokenException", "");
+        assert!(error(DeliveryErrorKind::fatal(expired)).is_retryable());
+        let unknown = Failure::of_code("UnrecognizedClientException", "");
+        assert!(!error(DeliveryErrorKind::fatal(unknown)).is_retryable());
         assert!(!error(DeliveryErrorKind::ProducerGone).is_retryable());
     }
 

@@ -67,9 +67,13 @@ impl std::error::Error for Failure {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// A quota was used up: the shard's, the stream's, the key's.
+    /// A quota was used up: the shard's, the stream's, the account's.
     Throttled,
-    /// The service failed inside, or the stream is being created. A write may have happened.
+    /// The quota of the stream's encryption key was used up (KMS). Nothing was written.
+    KeyThrottled,
+    /// The service failed inside. A write may have happened.
+    Internal,
+    /// The service cannot answer at present, or the stream is being created. A write may have happened.
     Unavailable,
     /// No answer in time. A write may have happened.
     Timeout,
@@ -81,6 +85,8 @@ pub enum FailureKind {
     AccessDenied,
     /// There are no credentials, or the service does not know or trust them.
     Credentials,
+    /// The credentials have expired, or whoever provides them cannot at present: both mostly heal by themselves.
+    CredentialsLapsed,
     /// The request is invalid: a setting or a record that the service will never take.
     Invalid,
     /// The stream's encryption key is disabled, missing or forbidden.
@@ -94,7 +100,26 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// Whether the same attempt may succeed later.
+    /// All classes.
+    pub(crate) const ALL: [Self; 15] = [
+        Self::Throttled,
+        Self::KeyThrottled,
+        Self::Internal,
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Connection,
+        Self::StreamNotFound,
+        Self::AccessDenied,
+        Self::Credentials,
+        Self::CredentialsLapsed,
+        Self::Invalid,
+        Self::Encryption,
+        Self::WrongShard,
+        Self::BadAnswer,
+        Self::Other,
+    ];
+
+    /// Whether the same attempt may succeed later without anybody changing something first.
     #[must_use]
     pub fn is_retryable(self) -> bool {
         !matches!(
@@ -108,7 +133,8 @@ impl FailureKind {
     pub fn may_have_been_stored(self) -> bool {
         matches!(
             self,
-            Self::Unavailable
+            Self::Internal
+                | Self::Unavailable
                 | Self::Timeout
                 | Self::Connection
                 | Self::WrongShard
@@ -117,20 +143,38 @@ impl FailureKind {
         )
     }
 
+    /// Whether the request was refused before any shard saw it: it took nothing from a shard's quota.
+    pub(crate) fn spares_the_shard(self) -> bool {
+        matches!(
+            self,
+            Self::KeyThrottled
+                | Self::StreamNotFound
+                | Self::AccessDenied
+                | Self::Credentials
+                | Self::CredentialsLapsed
+                | Self::Invalid
+                | Self::Encryption
+        )
+    }
+
     /// The class of a code of the Kinesis API. Source: AWS API reference, PutRecords, ListShards, common errors.
     fn of_code(code: &str) -> Self {
         match code {
             "ProvisionedThroughputExceededException"
             | "LimitExceededException"
-            | "KMSThrottlingException"
             | "ThrottlingException"
+            | "ThrottledException"
             | "Throttling"
+            | "RequestThrottled"
+            | "RequestThrottledException"
             | "TooManyRequestsException"
             | "RequestLimitExceeded"
+            | "BandwidthLimitExceeded"
+            | "PriorRequestNotComplete"
             | "SlowDown" => Self::Throttled,
-            "InternalFailure"
-            | "InternalFailureException"
-            | "ServiceUnavailable"
+            "KMSThrottlingException" => Self::KeyThrottled,
+            "InternalFailure" | "InternalFailureException" | "InternalServerError" => Self::Internal,
+            "ServiceUnavailable"
             | "ServiceUnavailableException"
             | "ResourceInUseException"
             | "ExpiredNextTokenException" => Self::Unavailable,
@@ -139,6 +183,11 @@ impl FailureKind {
             "AccessDeniedException" | "AccessDenied" | "NotAuthorized" | "OptInRequired" => {
                 Self::AccessDenied
             }
+            "ExpiredTokenException"
+            | "ExpiredToken"
+            | "RequestExpired"
+            | "RequestInTheFuture"
+            | "RequestTimeTooSkewed" => Self::CredentialsLapsed,
             "UnrecognizedClientException"
             | "InvalidClientTokenId"
             | "InvalidSignatureException"
@@ -177,9 +226,10 @@ mod tests {
                 true,
                 false,
             ),
-            ("KMSThrottlingException", K::Throttled, true, false),
+            ("KMSThrottlingException", K::KeyThrottled, true, false),
             ("LimitExceededException", K::Throttled, true, false),
-            ("InternalFailure", K::Unavailable, true, true),
+            ("InternalFailure", K::Internal, true, true),
+            ("ServiceUnavailable", K::Unavailable, true, true),
             ("ResourceInUseException", K::Unavailable, true, true),
             ("RequestTimeout", K::Timeout, true, true),
             ("ResourceNotFoundException", K::StreamNotFound, false, false),
@@ -189,7 +239,8 @@ mod tests {
             ("ValidationException", K::Invalid, false, false),
             ("InvalidArgumentException", K::Invalid, false, false),
             ("KMSDisabledException", K::Encryption, false, false),
-            ("ExpiredTokenException", K::Other, true, true),
+            ("ExpiredTokenException", K::CredentialsLapsed, true, false),
+            ("SomethingNew", K::Other, true, true),
             ("", K::Other, true, true),
         ];
         for (code, kind, retryable, perhaps_stored) in cases {
@@ -197,6 +248,16 @@ mod tests {
             assert_eq!(failure.kind(), kind, "{code}");
             assert_eq!(failure.is_retryable(), retryable, "{code}");
             assert_eq!(failure.kind().may_have_been_stored(), perhaps_stored, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_took_nothing_from_a_shard_was_not_stored_either() {
+        for kind in FailureKind::ALL {
+            assert!(
+                !(kind.spares_the_shard() && kind.may_have_been_stored()),
+                "{kind:?}"
+            );
         }
     }
 

@@ -52,35 +52,58 @@
 //! - *An end in time.* A record has its outcome within its time to live and one request, or, when the stream never
 //!   answered, within the time for first contact. So [`Producer::close`] ends as well.
 //!
-//! What it does not do: put records into streams whose service distributes records by itself (record distribution
-//! `AUTO`) with aggregation on, where KCL consumers would drop aggregates: switch aggregation off for those.
+//! Where the service distributes records by itself (record distribution `AUTO`) keys have no order, and KCL consumers
+//! would drop aggregates: the producer finds that out and sends such streams one Kinesis record for each user record.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
 mod config;
+mod dead_letter;
 mod driver;
 mod error;
 mod failure;
+mod limits;
+mod metrics;
 mod outcome;
 mod pipeline;
 mod producer;
 mod record;
+#[cfg(feature = "spool")]
+mod spool;
 mod stream;
+#[cfg(feature = "serde")]
+mod typed;
 
 pub use config::{
-    AdaptiveRate, Aggregation, Ordering, OuterKey, ProducerConfig, ProducerConfigBuilder, RateLimit,
-    RetryPolicy, StreamConfig,
+    AdaptiveRate, Aggregation, KPL_SETTINGS, KplConnection, KplProperties, KplProxy, MetricsConfig,
+    MetricsDimension, MetricsGranularity, MetricsLevel, NoteKind, Ordering, OuterKey, ProducerConfig,
+    ProducerConfigBuilder, PropertiesError, PropertyNote, RateLimit, RetryBudget, RetryPolicy, RetryRule,
+    StreamConfig,
+};
+pub use dead_letter::{
+    DeadLetter, DeadLetterReceiver, DeadLetterSender, DeadLetters, ReceiverGone, dead_letter_channel,
 };
 pub use error::{
     CloseError, ConfigError, DeliveryError, DeliveryErrorKind, FlushError, PutError, TryPutError,
+    UndeliveredError,
 };
 pub use failure::{Failure, FailureKind};
 pub use kinesis_aggregation::{HashKey, HashKeyError, ShardId};
+#[cfg(feature = "cloudwatch")]
+pub use metrics::{CloudWatch, CloudWatchError};
+pub use metrics::{
+    Metric, MetricDatum, MetricKind, MetricSeries, MetricUnit, MetricsSink, MetricsSnapshot, MetricsUpload,
+    Statistics,
+};
 pub use outcome::{Attempt, Delivery, MAX_KEPT_ATTEMPTS};
-pub use producer::Producer;
 pub use producer::permits::RECORD_OVERHEAD;
 pub use producer::ticket::DeliveryTicket;
+pub use producer::{Leftover, Producer, ProducerBuilder, PutAll, RecordSink, Reservation, StreamProducer};
 pub use record::{Record, RecordError};
+#[cfg(feature = "spool")]
+pub use spool::{Replay, ReplayReport, Spool, SpoolConfig, SpoolError, SpoolSync, SpooledRecord};
 pub use stream::{StreamName, StreamNameError};
+#[cfg(feature = "serde")]
+pub use typed::{Codec, Json, TryTypedPutError, TypedProducer, TypedPutError};

@@ -48,6 +48,15 @@ impl Delivery {
         self.history.count().saturating_add(1)
     }
 
+    /// Whether an earlier attempt may have stored the record as well: consumers may see it twice.
+    ///
+    /// Such an attempt timed out, lost its reply, failed inside the service, or landed on a shard where the KCL drops
+    /// it and other consumers do not. Tells of all attempts, however many; `false` means that it is there once.
+    #[must_use]
+    pub fn may_be_duplicate(&self) -> bool {
+        self.history.may_have_stored()
+    }
+
     /// The attempts, oldest first, the successful one last. Of more than [`MAX_KEPT_ATTEMPTS`] failed ones, the
     /// latest are kept.
     pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
@@ -115,19 +124,41 @@ pub(crate) struct History(Option<Arc<Past>>);
 struct Past {
     latest: Vec<Attempt>,
     count: u32,
+    /// Those of them that count against the most attempts allowed.
+    charged: u32,
+    began_at: Instant,
+    may_have_stored: bool,
 }
 
 impl History {
     /// This history with one more attempt.
     pub(crate) fn with(&self, attempt: Attempt) -> Self {
+        self.with_charged(attempt, 1)
+    }
+
+    /// The same with an attempt that failed for another record's sake, and is not held against this one.
+    pub(crate) fn with_uncharged(&self, attempt: Attempt) -> Self {
+        self.with_charged(attempt, 0)
+    }
+
+    fn with_charged(&self, attempt: Attempt, charge: u32) -> Self {
         let mut latest = Vec::with_capacity(self.kept().len().min(MAX_KEPT_ATTEMPTS - 1) + 1);
         let skip = (self.kept().len() + 1).saturating_sub(MAX_KEPT_ATTEMPTS);
         latest.extend_from_slice(&self.kept()[skip..]);
-        latest.push(attempt);
-        Self(Some(Arc::new(Past {
-            latest,
+        let stored = attempt
+            .failure()
+            .is_some_and(|failure| failure.kind().may_have_been_stored());
+        let past = Past {
             count: self.count().saturating_add(1),
-        })))
+            charged: self.charged().saturating_add(charge),
+            began_at: self.began_at().unwrap_or(attempt.started_at),
+            may_have_stored: self.may_have_stored() || stored,
+            latest: {
+                latest.push(attempt);
+                latest
+            },
+        };
+        Self(Some(Arc::new(past)))
     }
 
     /// Whether both are the very same past, so that what follows may be shared as well.
@@ -143,8 +174,28 @@ impl History {
         self.0.as_ref().map_or(0, |past| past.count)
     }
 
+    /// Attempts that count against the most attempts allowed.
+    pub(crate) fn charged(&self) -> u32 {
+        self.0.as_ref().map_or(0, |past| past.charged)
+    }
+
+    /// When the first failed attempt began.
+    pub(crate) fn began_at(&self) -> Option<Instant> {
+        self.0.as_ref().map(|past| past.began_at)
+    }
+
+    /// Whether any attempt may have stored the record, kept or not.
+    pub(crate) fn may_have_stored(&self) -> bool {
+        self.0.as_ref().is_some_and(|past| past.may_have_stored)
+    }
+
     pub(crate) fn last_failure(&self) -> Option<&Failure> {
         self.kept().last().and_then(Attempt::failure)
+    }
+
+    /// The last attempt.
+    pub(crate) fn latest(&self) -> Option<&Attempt> {
+        self.kept().last()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Attempt> {
@@ -185,6 +236,8 @@ mod tests {
             history = history.with(failed(start, nth));
         }
         assert_eq!(history.count(), 40);
+        assert_eq!(history.charged(), 40);
+        assert_eq!(history.began_at(), Some(start));
         let kept: Vec<_> = history
             .iter()
             .map(|a| a.failure().expect("failed").message().to_owned())
@@ -192,6 +245,29 @@ mod tests {
         let expected: Vec<_> = (24..40).map(|n: u64| n.to_string()).collect();
         assert_eq!(kept, expected);
         assert_eq!(history.last_failure().map(Failure::message), Some("39"));
+    }
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to start from"
+    )]
+    fn a_lost_reply_is_remembered_when_its_attempt_is_not() {
+        let start = Instant::now();
+        let of = |code: &str| {
+            let failure = Failure::of_code(code, "");
+            Attempt::new(start, Duration::ZERO, Some(failure))
+        };
+        let throttled = of("ProvisionedThroughputExceededException");
+        let mut history = History::default().with(throttled.clone());
+        assert!(!history.may_have_stored());
+        history = history.with_uncharged(of("RequestTimeout"));
+        assert_eq!((history.count(), history.charged()), (2, 1));
+        for _ in 0..MAX_KEPT_ATTEMPTS {
+            history = history.with(throttled.clone());
+        }
+        assert!(history.may_have_stored());
+        assert!(history.iter().all(|a| a.failure() == throttled.failure()));
     }
 
     #[test]

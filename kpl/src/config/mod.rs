@@ -2,6 +2,8 @@
 
 mod builder;
 mod choices;
+mod metrics;
+mod properties;
 mod range;
 mod retry;
 mod stream;
@@ -16,7 +18,12 @@ use crate::stream::StreamName;
 
 pub use builder::ProducerConfigBuilder;
 pub use choices::{AdaptiveRate, Aggregation, Ordering, OuterKey, RateLimit};
-pub use retry::RetryPolicy;
+pub use metrics::{MetricsConfig, MetricsDimension, MetricsGranularity, MetricsLevel};
+pub use properties::{
+    KPL_SETTINGS, KplConnection, KplProperties, KplProxy, NoteKind, PropertiesError, PropertyNote,
+};
+pub(crate) use retry::Waits;
+pub use retry::{RetryBudget, RetryPolicy, RetryRule};
 pub use stream::StreamConfig;
 
 /// The settings of a producer; immutable once built.
@@ -29,6 +36,7 @@ pub struct ProducerConfig {
     connect_timeout: Duration,
     request_timeout: Duration,
     seed: Option<u64>,
+    metrics: MetricsConfig,
 }
 
 impl ProducerConfig {
@@ -79,6 +87,12 @@ impl ProducerConfig {
     pub fn seed(&self) -> Option<u64> {
         self.seed
     }
+
+    /// See [`ProducerConfigBuilder::metrics`].
+    #[must_use]
+    pub fn metrics(&self) -> &MetricsConfig {
+        &self.metrics
+    }
 }
 
 impl Default for ProducerConfig {
@@ -91,6 +105,7 @@ impl Default for ProducerConfig {
             connect_timeout: Duration::from_secs(6),
             request_timeout: Duration::from_secs(6),
             seed: None,
+            metrics: MetricsConfig::default(),
         }
     }
 }

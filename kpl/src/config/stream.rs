@@ -58,8 +58,9 @@ impl StreamConfig {
     /// How long records wait for a stream that has never answered (no KPL equal).
     ///
     /// Applies until the stream's shards have been listed once; from then on [`record_ttl`](Self::with_record_ttl)
-    /// rules. Shorter reports a wrong endpoint sooner; longer waits for a stream that is created later. Default 10 s,
-    /// 100 ms to 24 h.
+    /// rules. Shorter reports a wrong endpoint sooner. A stream that does not exist fails its records at once, unless
+    /// the [retry policy](Self::with_retry) tries [`StreamNotFound`](crate::FailureKind::StreamNotFound) again: then
+    /// they wait for it as long as they live. Default 10 s, 100 ms to 24 h.
     #[must_use]
     pub fn with_first_contact_timeout(mut self, timeout: Duration) -> Self {
         self.first_contact_timeout = timeout;
@@ -149,8 +150,8 @@ impl StreamConfig {
 
     /// Largest record taken, data and partition key together (KPL: `MaxUserRecordSize`, which leaves out the key).
     ///
-    /// Default: what the stream itself takes, as the service says. 64 bytes to 10 MiB; the stream's own limit holds
-    /// as well.
+    /// Default: what the stream itself takes, as the service says; 1 MiB, which every stream takes, where it may not be
+    /// asked. 64 bytes to 10 MiB; the stream's own limit holds as well, as far as it is known.
     #[must_use]
     pub fn with_max_user_record_size(mut self, bytes: usize) -> Self {
         self.max_user_record_size = Some(bytes);
@@ -302,6 +303,7 @@ impl StreamConfig {
     /// Checks all settings, each by itself and against one another.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.checked_limits()?;
+        self.retry.check()?;
         let hour = Duration::from_secs(3600);
         duration("linger", self.linger, Duration::ZERO, hour)?;
         if self.record_ttl != Self::NO_TTL {

@@ -1,9 +1,10 @@
 //! One shard's queue: records in the order they were put, and when the next may leave.
 //!
-//! A lane has at most one request on its way. While it has, or while a lane that it took over from has, nothing
-//! leaves: that is what keeps a key's records in order through failures, lost replies and resharding.
+//! With order per key a lane has at most one request on its way. While it has, or while a lane that it took over from
+//! has, nothing leaves: that is what keeps a key's records in order through failures, lost replies and resharding.
+//! Without, what is late or has failed holds back nothing else.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use kinesis_aggregation::{HashKeyRange, ShardId};
@@ -14,6 +15,7 @@ use super::buffered::{Buffered, merge};
 use super::lanes::LaneId;
 use super::limiter::Limiter;
 use super::terms::{Packing, Terms};
+use crate::config::{Ordering, Waits};
 
 /// One shard as the producer sees it.
 #[derive(Debug)]
@@ -27,8 +29,9 @@ pub(super) struct Lane<T> {
     pub(super) limiter: Limiter,
     backoff: Backoff,
     held_until: Option<Instant>,
-    /// Entries on their way, or landed and not yet decided on.
-    pub(super) unsettled: usize,
+    /// Without order: what failed, by the time it is wanted again. It waits beside the queue and not before it.
+    aside: BTreeMap<(Instant, u64), Vec<Buffered<T>>>,
+    on_the_way: Shares,
     /// Lanes that must settle before this one may send.
     pub(super) predecessors: usize,
     /// Lanes that wait for this one; it is no longer routed to when there are any.
@@ -39,6 +42,18 @@ pub(super) struct Lane<T> {
     pub(super) is_ready: bool,
 }
 
+/// Names what a lane gave to one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ShareId(u64);
+
+/// What a lane has on its way, or landed and not yet decided on: for each request the entries without an end.
+#[derive(Debug, Default)]
+struct Shares {
+    open: Vec<(ShareId, usize)>,
+    next: u64,
+    last_sent_at: Option<Instant>,
+}
+
 impl<T> Lane<T> {
     pub(super) fn new(shard: ShardId, range: HashKeyRange, terms: &Terms, now: Instant) -> Self {
         Self {
@@ -46,10 +61,11 @@ impl<T> Lane<T> {
             range,
             queue: VecDeque::new(),
             weight: 0,
-            limiter: Limiter::new(terms.rate_limit, now),
+            limiter: Limiter::new(terms.rate_limit, terms.adaptive_rate, now),
             backoff: Backoff::default(),
             held_until: None,
-            unsettled: 0,
+            aside: BTreeMap::new(),
+            on_the_way: Shares::default(),
             predecessors: 0,
             successors: Vec::new(),
             is_retired: false,
@@ -71,11 +87,56 @@ impl<T> Lane<T> {
         merge(records, &mut self.queue);
     }
 
+    /// Takes records that failed, to be sent again: in order before all others, or when their time comes.
+    pub(super) fn take_back(&mut self, records: Vec<Buffered<T>>, terms: &Terms, now: Instant) {
+        let (Some(first), Ordering::Relaxed) = (records.first(), terms.ordering) else {
+            return self.put_back(records);
+        };
+        let expiry = records.iter().map(|record| record.expires_at(terms.ttl)).min();
+        let wanted = self.held_until.unwrap_or(now);
+        let at = expiry.map_or(wanted, |expiry| expiry.min(wanted));
+        self.aside.entry((at, first.number)).or_default().extend(records);
+    }
+
+    /// Moves what is wanted again by now into the queue.
+    pub(super) fn recall(&mut self, now: Instant) {
+        while let Some(due) = self.aside.first_entry().filter(|entry| entry.key().0 <= now) {
+            let mut records = due.remove();
+            records.sort_unstable_by_key(|record| record.number);
+            self.put_back(records);
+        }
+    }
+
+    /// When the oldest record that waits arrived.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        let waiting = self
+            .queue
+            .front()
+            .into_iter()
+            .chain(self.aside.values().flatten());
+        waiting.map(|record| record.arrival).min()
+    }
+
     /// Takes the oldest record.
     pub(super) fn pop(&mut self) -> Option<Buffered<T>> {
         let record = self.queue.pop_front()?;
         self.weight -= record.weight();
         Some(record)
+    }
+
+    /// Takes all records, those that wait to be sent again included, in the order of puts.
+    pub(super) fn drain(&mut self) -> VecDeque<Buffered<T>> {
+        for (_, mut records) in std::mem::take(&mut self.aside) {
+            records.sort_unstable_by_key(|record| record.number);
+            merge(records, &mut self.queue);
+        }
+        self.weight = 0;
+        std::mem::take(&mut self.queue)
+    }
+
+    /// Whether no record waits in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.aside.is_empty()
     }
 
     /// Takes the oldest record if its time is over.
@@ -94,9 +155,45 @@ impl<T> Lane<T> {
         terms.is_full(self.queue.len(), self.weight)
     }
 
+    /// Whether what would leave next was tried before.
+    pub(super) fn is_repetition(&self) -> bool {
+        self.queue
+            .front()
+            .is_some_and(|record| record.history.count() > 0)
+    }
+
+    /// Books entries of one request.
+    pub(super) fn on_sent(&mut self, entries: usize, now: Instant) -> ShareId {
+        let id = ShareId(self.on_the_way.next);
+        self.on_the_way.next += 1;
+        self.on_the_way.last_sent_at = Some(now);
+        self.on_the_way.open.push((id, entries));
+        id
+    }
+
+    /// One entry of a share became two.
+    pub(super) fn on_divided(&mut self, share: ShareId) {
+        if let Some((_, entries)) = self.on_the_way.open.iter_mut().find(|(id, _)| *id == share) {
+            *entries += 1;
+        }
+    }
+
+    /// One entry of a share has its end.
+    pub(super) fn on_settled(&mut self, share: ShareId) {
+        let open = &mut self.on_the_way.open;
+        let place = open.iter().position(|(id, _)| *id == share);
+        debug_assert!(place.is_some(), "an entry has one end");
+        if let Some(place) = place {
+            open[place].1 -= 1;
+            if open[place].1 == 0 {
+                open.remove(place);
+            }
+        }
+    }
+
     /// Whether nothing of this lane, or of those before it, is on its way.
     pub(super) fn is_settled(&self) -> bool {
-        self.unsettled == 0 && self.predecessors == 0
+        self.on_the_way.open.is_empty() && self.predecessors == 0
     }
 
     /// When the oldest record expires.
@@ -108,8 +205,11 @@ impl<T> Lane<T> {
     ///
     /// `flushed` is the number below which all records are wanted at once.
     pub(super) fn due_at(&self, terms: &Terms, flushed: u64, now: Instant) -> Option<Instant> {
-        let reason = self.reason_at(terms, flushed, now)?;
-        Some(reason.max(self.permitted_at(terms, now)))
+        let aside = self.aside.keys().next().map(|(at, _)| *at);
+        let queue = self
+            .reason_at(terms, flushed, now)
+            .map(|reason| reason.max(self.permitted_at(terms, now)));
+        queue.into_iter().chain(aside).min()
     }
 
     /// Whether the lane may send now, and would have reason to soon.
@@ -119,11 +219,11 @@ impl<T> Lane<T> {
             && self.permitted_at(terms, now) <= now
     }
 
-    /// Something failed: hold the lane for a while.
-    pub(super) fn hold(&mut self, now: Instant, rng: &mut impl Rng) {
+    /// Something failed: hold the lane for a while, or what failed.
+    pub(super) fn hold(&mut self, waits: Waits, now: Instant, rng: &mut impl Rng) {
         // Several entries of one request that failed are one failure.
         if self.held_until.is_none_or(|until| until <= now) {
-            self.held_until = Some(now + self.backoff.next(rng));
+            self.held_until = Some(now + self.backoff.next(waits, rng));
         }
     }
 
@@ -137,16 +237,33 @@ impl<T> Lane<T> {
 
     /// When there is reason to send: enough, old enough, tried before, or asked for.
     fn reason_at(&self, terms: &Terms, flushed: u64, now: Instant) -> Option<Instant> {
-        if !self.is_settled() || self.is_retired {
-            return None;
-        }
         let oldest = self.queue.front()?;
+        let free_at = self.free_at(terms, now)?;
         let at_once = oldest.number < flushed || oldest.history.count() > 0 || self.is_full(terms);
         Some(if at_once {
-            now
+            free_at
         } else {
-            oldest.arrival + terms.linger
+            free_at.max(oldest.arrival + terms.linger)
         })
+    }
+
+    /// When what is on its way permits another request.
+    fn free_at(&self, terms: &Terms, now: Instant) -> Option<Instant> {
+        if self.is_retired {
+            return None;
+        }
+        if self.is_settled() {
+            return Some(now);
+        }
+        match terms.ordering {
+            Ordering::PerKey => None,
+            Ordering::Relaxed if self.on_the_way.open.len() >= MAX_SHARES => None,
+            Ordering::Relaxed => Some(
+                self.on_the_way
+                    .last_sent_at
+                    .map_or(now, |sent| (sent + PATIENCE).max(now)),
+            ),
+        }
     }
 
     /// When backoff and rate limit permit to send.
@@ -155,10 +272,22 @@ impl<T> Lane<T> {
             return now;
         };
         let bytes = match terms.packing {
-            Packing::Aggregates(limits) => oldest.record.size().max(self.weight.min(limits.max_bytes())),
-            Packing::Singles => oldest.record.size(),
+            Packing::Aggregates(limits) if !terms.is_by_key() => {
+                oldest.record.size().max(self.weight.min(limits.max_bytes()))
+            }
+            Packing::Aggregates(_) | Packing::Singles => oldest.record.size(),
         };
         let limited = self.limiter.ready_at(bytes, now);
-        self.held_until.map_or(limited, |until| until.max(limited))
+        match terms.ordering {
+            Ordering::PerKey => self.held_until.map_or(limited, |until| until.max(limited)),
+            Ordering::Relaxed => limited,
+        }
     }
 }
+
+/// Without order: for so long a request may be unanswered before another one of its shard may pass it. Longer than the
+/// service takes when all is well, so that as long as nothing fails records are stored as they were put.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// Without order: requests of one shard on their way. A shard that does not answer must leave the others some of the
+/// stream's requests (24 by default).
+const MAX_SHARES: usize = 4;

@@ -1,11 +1,16 @@
 //! How fast one shard may be written to: records and bytes per second.
 //!
 //! It delays its own shard and no other. Bytes include partition keys, as the service counts them.
+//!
+//! What happens to the tokens of an attempt that fails: of one that never reached the shard they are given back. Of one
+//! that was throttled they are not, though the service took nothing for it: what is not sent meanwhile is what fills the
+//! bucket that was found empty. Of one whose fate is unknown they count as spent, as they may be.
 
 use std::time::Instant;
 
+use super::pace::Pace;
 use super::token_bucket::TokenBucket;
-use crate::config::RateLimit;
+use crate::config::{AdaptiveRate, RateLimit};
 
 /// The two buckets of one shard; none when the rate is unlimited.
 #[derive(Debug, Clone)]
@@ -15,6 +20,7 @@ pub(super) struct Limiter(Option<Buckets>);
 struct Buckets {
     records: TokenBucket,
     bytes: TokenBucket,
+    pace: Option<Pace>,
 }
 
 /// What may be sent now.
@@ -25,17 +31,28 @@ pub(super) struct Allowance {
 }
 
 impl Limiter {
-    pub(super) fn new(limit: RateLimit, now: Instant) -> Self {
-        Self(match limit {
-            RateLimit::Percent(percent) => {
-                let share = f64::from(percent) / 100.0;
-                Some(Buckets {
-                    records: TokenBucket::new(SHARD_RECORDS, SHARD_RECORDS * share, now),
-                    bytes: TokenBucket::new(SHARD_BYTES, SHARD_BYTES * share, now),
-                })
-            }
-            RateLimit::Unlimited => None,
-        })
+    pub(super) fn new(limit: RateLimit, adaptive: AdaptiveRate, now: Instant) -> Self {
+        let RateLimit::Percent(percent) = limit else {
+            return Self(None);
+        };
+        let most = f64::from(percent) / 100.0;
+        let pace = match adaptive {
+            AdaptiveRate::Enabled => Some(Pace::new(most, now)),
+            AdaptiveRate::Disabled => None,
+        };
+        let rate = pace.as_ref().map_or(most, Pace::rate);
+        Self(Some(Buckets {
+            records: TokenBucket::new(SHARD_RECORDS, SHARD_RECORDS * rate, now),
+            bytes: TokenBucket::new(SHARD_BYTES, SHARD_BYTES * rate, now),
+            pace,
+        }))
+    }
+
+    /// What it allows, as a share of the shard's documented quota; `None` for everything.
+    pub(super) fn share(&self) -> Option<f64> {
+        self.0
+            .as_ref()
+            .map(|buckets| buckets.records.rate() / SHARD_RECORDS)
     }
 
     /// When a record of `bytes` may be sent.
@@ -67,8 +84,60 @@ impl Limiter {
         if let Some(buckets) = &mut self.0 {
             buckets.records.take(as_tokens(records), now);
             buckets.bytes.take(as_tokens(bytes), now);
+            buckets.on_spent(records, bytes, now);
         }
     }
+
+    /// An entry of `bytes` was stored.
+    pub(super) fn on_stored(&mut self, bytes: usize) {
+        if let Some(pace) = self.0.as_mut().and_then(|buckets| buckets.pace.as_mut()) {
+            pace.on_stored(cost(1, bytes));
+        }
+    }
+
+    /// An entry that was sent at `sent_at` was throttled.
+    pub(super) fn on_throttled(&mut self, sent_at: Instant, now: Instant) {
+        let Some(buckets) = &mut self.0 else { return };
+        if buckets
+            .pace
+            .as_mut()
+            .is_some_and(|pace| pace.on_throttled(sent_at, now))
+        {
+            buckets.follow_pace(now);
+        }
+    }
+
+    /// An entry of `bytes` did not reach the shard.
+    pub(super) fn refund(&mut self, bytes: usize, now: Instant) {
+        if let Some(buckets) = &mut self.0 {
+            buckets.records.add(1.0, now);
+            buckets.bytes.add(as_tokens(bytes), now);
+        }
+    }
+}
+
+impl Buckets {
+    /// Whether it is the rate that holds back what comes next shows in the buckets: they are near empty.
+    fn on_spent(&mut self, records: usize, bytes: usize, now: Instant) {
+        let Some(pace) = &mut self.pace else { return };
+        let left = (self.records.available(now) / SHARD_RECORDS).min(self.bytes.available(now) / SHARD_BYTES);
+        if left < pace.rate() * NEAR_EMPTY_SECONDS {
+            pace.on_used(cost(records, bytes));
+            self.follow_pace(now);
+        }
+    }
+
+    fn follow_pace(&mut self, now: Instant) {
+        if let Some(pace) = &self.pace {
+            self.records.set_rate(SHARD_RECORDS * pace.rate(), now);
+            self.bytes.set_rate(SHARD_BYTES * pace.rate(), now);
+        }
+    }
+}
+
+/// What is sent, in seconds of the whole quota: by records or bytes, whichever is scarcer.
+fn cost(records: usize, bytes: usize) -> f64 {
+    (as_tokens(records) / SHARD_RECORDS).max(as_tokens(bytes) / SHARD_BYTES)
 }
 
 impl Allowance {
@@ -80,6 +149,15 @@ impl Allowance {
         self.records -= 1.0;
         self.bytes -= as_tokens(bytes);
         true
+    }
+
+    /// Takes more bytes for a record that was taken before, if there is room for them.
+    pub(super) fn extend(&mut self, bytes: usize) -> bool {
+        let fits = self.bytes >= as_tokens(bytes);
+        if fits {
+            self.bytes -= as_tokens(bytes);
+        }
+        fits
     }
 }
 
@@ -94,6 +172,8 @@ fn as_tokens(count: usize) -> f64 {
 const SHARD_RECORDS: f64 = 1_000.0;
 /// As above, with partition keys.
 const SHARD_BYTES: f64 = 1_048_576.0;
+/// Buckets with less than the rate brings in so long are near empty.
+const NEAR_EMPTY_SECONDS: f64 = 0.1;
 
 #[cfg(test)]
 mod tests {
@@ -105,7 +185,7 @@ mod tests {
     /// Sends records of `bytes` as fast as permitted for ten seconds after the first burst.
     fn rate(limit: RateLimit, bytes: usize) -> usize {
         let start = start();
-        let mut limiter = Limiter::new(limit, start);
+        let mut limiter = Limiter::new(limit, AdaptiveRate::Disabled, start);
         limiter.spend(1_000, 1_048_576, start);
         let end = start + Duration::from_secs(10);
         let (mut now, mut sent) = (start, 0);
@@ -139,10 +219,25 @@ mod tests {
     #[test]
     fn unlimited_never_waits() {
         let now = start();
-        let mut limiter = Limiter::new(RateLimit::Unlimited, now);
+        let mut limiter = Limiter::new(RateLimit::Unlimited, AdaptiveRate::Enabled, now);
         limiter.spend(1_000_000, usize::MAX >> 12, now);
         assert_eq!(limiter.ready_at(usize::MAX >> 12, now), now);
         assert!(limiter.allowance(now).take(1 << 30));
+    }
+
+    #[test]
+    fn what_never_reached_the_shard_is_given_back_and_what_was_throttled_is_not() {
+        let now = start();
+        let mut limiter = Limiter::new(RateLimit::percent(100), AdaptiveRate::Disabled, now);
+        let full = limiter.allowance(now);
+        limiter.spend(1, 1_000, now);
+        let spent = limiter.allowance(now);
+        assert_ne!(spent, full);
+        limiter.on_throttled(now, now);
+        limiter.on_stored(1_000);
+        assert_eq!(limiter.allowance(now), spent);
+        limiter.refund(1_000, now);
+        assert_eq!(limiter.allowance(now), full);
     }
 
     #[test]

@@ -17,19 +17,27 @@
 //!
 //! `now` never goes back. Randomness comes from a seed, so the same calls give the same actions.
 
+mod abandon;
 mod action;
 mod aggregator;
 mod backoff;
 mod batcher;
 mod buffered;
+mod by_key;
 mod deadline_queue;
 mod first_contact;
 mod flushes;
+mod isolation;
 mod lane;
 mod lanes;
 mod limiter;
+mod measure;
+mod pace;
+mod refused;
+mod retry_budget;
 mod settle;
 mod shard_map;
+mod summary;
 mod terms;
 mod token_bucket;
 mod verdict;
@@ -39,28 +47,35 @@ mod sim;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use kinesis_aggregation::HashKey;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use crate::config::StreamConfig;
+use crate::config::{RetryPolicy, StreamConfig};
 use crate::error::DeliveryErrorKind;
 use crate::failure::Failure;
+use crate::metrics::counting::Meter;
 use crate::outcome::History;
 use crate::record::Record;
 use crate::stream::StreamName;
 use buffered::Buffered;
 use first_contact::FirstContact;
 use flushes::Flushes;
+use isolation::Isolation;
 use lanes::Lanes;
+use refused::IsolationId;
 use settle::{InFlight, Landed};
-use shard_map::ShardMap;
+use shard_map::{ShardMap, Trust};
+use summary::Summary;
 use terms::Terms;
 
-pub(crate) use action::{Action, BatchId, Entry, EntryReply, FlushId, ListedShard, Stored};
+pub(crate) use action::{
+    Action, BatchId, Distribution, Entry, EntryReply, FlushId, ListedShard, Outcome, Stored, StreamSummary,
+};
+pub(crate) use summary::{Notice, RecordLimit};
 
 /// One stream. `T` is how its owner knows a record: each token that was put comes back exactly once, with an outcome.
 #[derive(Debug)]
@@ -72,10 +87,16 @@ pub(crate) struct Pipeline<T> {
     next_batch: u64,
     first_contact: FirstContact<T>,
     map: ShardMap,
+    summary: Summary,
     lanes: Lanes<T>,
     in_flight: HashMap<BatchId, InFlight<T>>,
     /// Aggregates on shards that are not known: the next shard list decides.
     undecided: Vec<Landed<T>>,
+    /// Refused requests, while it is found out which of their records are to blame.
+    isolations: BTreeMap<IsolationId, Isolation<T>>,
+    /// Until when requests that are refused are not taken apart.
+    refusing_until: Option<Instant>,
+    policy: RetryPolicy,
     outbox: Outbox<T>,
     rng: StdRng,
 }
@@ -85,6 +106,7 @@ pub(crate) struct Pipeline<T> {
 struct Outbox<T> {
     actions: VecDeque<Action<T>>,
     flushes: Flushes,
+    meter: Meter,
 }
 
 impl<T> Pipeline<T> {
@@ -95,37 +117,60 @@ impl<T> Pipeline<T> {
             ttl: config.ttl(),
             next_number: 0,
             next_batch: 0,
-            first_contact: FirstContact::new(config.first_contact_timeout(), config.ttl()),
-            map: ShardMap::new(seed),
+            first_contact: FirstContact::new(config),
+            map: ShardMap::new(config.shard_refresh(), seed),
+            summary: Summary::new(config),
             lanes: Lanes::new(Terms::new(config)),
             in_flight: HashMap::new(),
             undecided: Vec::new(),
+            isolations: BTreeMap::new(),
+            refusing_until: None,
+            policy: config.retry().clone(),
             outbox: Outbox {
                 actions: VecDeque::new(),
                 flushes: Flushes::default(),
+                meter: Meter::default(),
             },
             rng: StdRng::seed_from_u64(seed),
         }
     }
 
-    /// Takes a record. `hash_key` is the record's own.
+    /// Takes a record that arrives now. `hash_key` is the record's own.
+    #[cfg(test)]
     pub(crate) fn put(&mut self, record: Record, hash_key: HashKey, token: T, now: Instant) {
+        self.put_since(record, hash_key, token, now, now);
+    }
+
+    /// Takes a record that arrived at `arrival`, not before any that was taken earlier. `hash_key` is the record's own.
+    pub(crate) fn put_since(
+        &mut self,
+        record: Record,
+        hash_key: HashKey,
+        token: T,
+        arrival: Instant,
+        now: Instant,
+    ) {
         let number = self.next_number;
         self.next_number += 1;
         self.outbox.flushes.on_put();
+        self.outbox.meter.on_put(record.size());
         let record = Buffered {
             number,
-            arrival: now,
+            arrival,
             record,
             hash_key,
             history: History::default(),
             token,
         };
-        if self.lanes.are_known() {
+        if self.lanes.are_known() && self.summary.lets_records_go() {
+            self.summary.on_traffic(now);
+            if self.map.on_traffic(now) != Trust::Full {
+                self.lanes.suspend(now);
+            }
             self.lanes.put(record, now);
         } else {
             match self.first_contact.put(record, now) {
-                None => self.map.want(now),
+                None => self.want_contact(now),
                 Some((refused, kind)) => self.outbox.give_up(refused, &self.stream, kind),
             }
         }
@@ -141,15 +186,22 @@ impl<T> Pipeline<T> {
 
     /// A listing has ended.
     pub(crate) fn on_shards(&mut self, listed: Result<Vec<ListedShard>, Failure>, now: Instant) {
-        match self.map.on_listed(listed, now) {
+        let listed = self.map.on_listed(listed, now, &mut self.rng);
+        if self.map.trust() == Trust::Full {
+            self.lanes.resume(now);
+        }
+        match listed {
             Ok(shards) => {
+                self.outbox.meter.on_shards(&shards);
                 self.lanes.remap(&shards, now);
-                for record in self.first_contact.succeed() {
-                    self.lanes.put(record, now);
-                }
+                self.summary.on_shards_known(now);
+                self.make_contact(now);
                 self.decide_undecided(now);
             }
             Err(failure) => {
+                if matches!(self.map.trust(), Trust::Lost { .. }) {
+                    self.miss_stream(&failure, now);
+                }
                 let retry_at = self.map.timeout().unwrap_or(now);
                 if let Some((records, kind)) = self.first_contact.fail(failure, retry_at, now) {
                     self.give_up_all(records, &kind);
@@ -159,8 +211,36 @@ impl<T> Pipeline<T> {
         }
     }
 
+    /// The stream was asked what it says of itself. Tells what an operator should know.
+    pub(crate) fn on_described(
+        &mut self,
+        answer: Result<StreamSummary, Failure>,
+        now: Instant,
+    ) -> Option<Notice> {
+        let notice = self.summary.on_answer(answer, now, &mut self.rng);
+        self.lanes.travel(self.summary.manner(), now);
+        self.make_contact(now);
+        notice
+    }
+
+    /// Somebody waits to learn how large a record may be.
+    pub(crate) fn want_record_limit(&mut self, now: Instant) {
+        self.summary.want(now);
+    }
+
+    /// How large a record may be, as far as the stream has told.
+    pub(crate) fn record_limit(&self) -> &RecordLimit {
+        self.summary.record_limit()
+    }
+
     /// Time has passed.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        let waited = !self.summary.lets_records_go();
+        self.summary.on_time(now);
+        if waited && self.summary.lets_records_go() {
+            self.lanes.travel(self.summary.manner(), now);
+            self.make_contact(now);
+        }
         let Self {
             lanes,
             outbox,
@@ -188,7 +268,13 @@ impl<T> Pipeline<T> {
         if self.map.poll(now) {
             return Some(Action::ListShards);
         }
+        if self.summary.poll(now) {
+            return Some(Action::Describe);
+        }
         if self.in_flight.len() < self.max_requests {
+            if let Some(part) = self.poll_part(now) {
+                return Some(Action::Send(part));
+            }
             let Self {
                 lanes,
                 outbox,
@@ -209,6 +295,7 @@ impl<T> Pipeline<T> {
         let times = [
             self.lanes.next_wake(),
             self.map.timeout(),
+            self.summary.timeout(),
             self.first_contact.next_timeout(),
             deciding,
         ];
@@ -231,9 +318,49 @@ impl<T> Pipeline<T> {
         }
     }
 
+    /// The stream was said not to exist: whatever is said of its shards from now on may be of another one.
+    fn lose_stream(&mut self, seen_at: Instant, now: Instant) {
+        self.map.lose(seen_at, now);
+        if self.map.trust() != Trust::Full {
+            self.lanes.suspend(now);
+        }
+        self.rest_if_unwanted();
+    }
+
+    /// The stream was lost, and is not found again.
+    fn miss_stream(&mut self, failure: &Failure, now: Instant) {
+        if !self.policy.rule(failure.kind()).retries() {
+            let kind = DeliveryErrorKind::fatal(failure.clone());
+            let records = self.lanes.drain(now);
+            self.give_up_all(records.into(), &kind);
+        }
+    }
+
+    /// The first record needs the shards and the stream's word, which are asked for at the same time.
+    fn want_contact(&mut self, now: Instant) {
+        if !self.lanes.are_known() {
+            self.map.want(now);
+        }
+        self.summary.on_traffic(now);
+    }
+
+    /// Lets the records go that waited for the first answers, once those are there.
+    fn make_contact(&mut self, now: Instant) {
+        if self.lanes.are_known() && self.summary.lets_records_go() {
+            for record in self.first_contact.succeed() {
+                self.lanes.put(record, now);
+            }
+        }
+    }
+
     /// Without a map, shards are listed for the sake of records; without records, not at all.
     fn rest_if_unwanted(&mut self) {
         if !self.lanes.are_known() && self.first_contact.is_empty() {
+            self.map.unwant();
+            self.summary.unwant();
+        }
+        let is_lost = matches!(self.map.trust(), Trust::Lost { .. });
+        if is_lost && self.lanes.are_empty() && self.undecided.is_empty() {
             self.map.unwant();
         }
     }
@@ -241,21 +368,23 @@ impl<T> Pipeline<T> {
 
 impl<T> Outbox<T> {
     /// The one place where a record gets its outcome.
-    fn complete(&mut self, number: u64, token: T, outcome: action::Outcome) {
+    fn complete(&mut self, number: u64, token: T, outcome: Outcome) {
         self.flushes.on_outcome(number);
         self.actions.push_back(Action::Complete(token, outcome));
         self.tell_flushes();
     }
 
     fn give_up(&mut self, record: Buffered<T>, stream: &StreamName, kind: DeliveryErrorKind) {
-        let number = record.number;
+        let (number, hash_key, bytes) = (record.number, record.hash_key, record.record.size());
         let (token, error) = record.give_up(stream, kind);
+        self.measure_failure(hash_key, bytes, &error);
         self.complete(number, token, Err(error));
     }
 
     fn expire(&mut self, record: Buffered<T>, stream: &StreamName) {
-        let number = record.number;
+        let (number, hash_key, bytes) = (record.number, record.hash_key, record.record.size());
         let (token, error) = record.expire(stream);
+        self.measure_failure(hash_key, bytes, &error);
         self.complete(number, token, Err(error));
     }
 

@@ -1,5 +1,6 @@
 //! From the reply to a request to the outcomes of its records.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,8 +8,11 @@ use kinesis_aggregation::ShardId;
 
 use super::Pipeline;
 use super::action::{Batch, BatchId, Entry, EntryReply, Stored};
+use super::aggregator::Packed;
 use super::buffered::Buffered;
-use super::lanes::{LaneId, Settled, Share};
+use super::lane::ShareId;
+use super::lanes::{Effect, LaneId, Settled, Settlement, Share};
+use super::refused::IsolationId;
 use super::verdict::{self, Sent, Verdict};
 use crate::error::DeliveryErrorKind;
 use crate::failure::{Failure, FailureKind};
@@ -19,15 +23,30 @@ use crate::outcome::{Attempt, Delivery, History, Landing};
 pub(super) struct InFlight<T> {
     sent_at: Instant,
     entries: Vec<SentEntry<T>>,
+    /// The refused request that it is a part of.
+    part_of: Option<IsolationId>,
 }
 
 /// One entry of it: its records, and where they were expected to land.
 #[derive(Debug)]
-struct SentEntry<T> {
-    lane: LaneId,
-    shard: ShardId,
-    records: Vec<Buffered<T>>,
+pub(super) struct SentEntry<T> {
+    pub(super) lane: LaneId,
+    pub(super) share: ShareId,
+    pub(super) shard: ShardId,
+    pub(super) records: Vec<Buffered<T>>,
     is_aggregate: bool,
+    pub(super) size: usize,
+}
+
+/// How an entry fared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It was stored, and its records are delivered.
+    Stored,
+    /// Its records have failed.
+    Failed,
+    /// Its records come back, or it is not known yet whether they do.
+    Open,
 }
 
 /// An aggregate that was stored on a shard which is not known.
@@ -44,6 +63,56 @@ pub(super) struct Landed<T> {
     pub(super) give_up_at: Instant,
 }
 
+impl<T> InFlight<T> {
+    pub(super) fn entries(&self) -> &[SentEntry<T>] {
+        &self.entries
+    }
+
+    pub(super) fn into_entries(self) -> Vec<SentEntry<T>> {
+        self.entries
+    }
+}
+
+impl<T> Landed<T> {
+    pub(super) fn entry(&self) -> &SentEntry<T> {
+        &self.entry
+    }
+
+    pub(super) fn into_entry(self) -> SentEntry<T> {
+        self.entry
+    }
+}
+
+impl<T> SentEntry<T> {
+    /// Cuts the records from `at` off.
+    pub(super) fn cut(&mut self, at: usize) -> Self {
+        Self {
+            lane: self.lane,
+            share: self.share,
+            shard: self.shard.clone(),
+            records: self.records.split_off(at),
+            is_aggregate: self.is_aggregate,
+            size: 0,
+        }
+    }
+
+    /// Packs its records as they are now.
+    fn pack(&mut self, pack: impl FnOnce(Vec<Buffered<T>>) -> Option<Packed<T>>) -> Option<Entry> {
+        let packed = pack(std::mem::take(&mut self.records))?;
+        self.records = packed.records;
+        self.is_aggregate = packed.is_aggregate;
+        self.size = packed.entry.size();
+        Some(packed.entry)
+    }
+
+    /// Whether it was tried before.
+    fn is_repetition(&self) -> bool {
+        self.records
+            .first()
+            .is_some_and(|record| record.history.count() > 0)
+    }
+}
+
 impl<T> Pipeline<T> {
     /// The request of this id has its reply, or failed as a whole.
     pub(crate) fn on_sent(&mut self, id: BatchId, reply: Result<Vec<EntryReply>, Failure>, now: Instant) {
@@ -51,45 +120,95 @@ impl<T> Pipeline<T> {
             debug_assert!(false, "a request has one reply");
             return;
         };
-        let sent_at = in_flight.sent_at;
+        let InFlight {
+            sent_at,
+            entries,
+            part_of,
+        } = in_flight;
+        let reply = reply.and_then(|replies| {
+            if replies.len() == entries.len() {
+                return Ok(replies);
+            }
+            let message = format!("{} replies to {} entries", replies.len(), entries.len());
+            let kind = FailureKind::BadAnswer;
+            Err(Failure::new(kind, "RecordCountMismatch", message))
+        });
+        self.measure_request(&entries, &reply, sent_at, now);
         match reply {
-            Ok(replies) if replies.len() == in_flight.entries.len() => {
-                for (entry, reply) in in_flight.entries.into_iter().zip(replies) {
-                    self.on_entry(entry, reply, sent_at, now);
+            Err(failure) if failure.kind() == FailureKind::Invalid => {
+                self.summary.on_refused(now);
+                self.on_refused(entries, &failure, part_of, sent_at, now);
+            }
+            Err(failure) => {
+                let mut fates = Vec::with_capacity(entries.len());
+                for entry in entries {
+                    fates.push(self.on_entry(entry, Err(failure.clone()), sent_at, now));
                 }
+                self.on_part(part_of, &fates, now);
             }
             Ok(replies) => {
-                let message = format!("{} replies to {} entries", replies.len(), in_flight.entries.len());
-                let failure = Failure::new(FailureKind::BadAnswer, "RecordCountMismatch", message);
-                self.on_request_failed(in_flight.entries, &failure, sent_at, now);
+                let mut fates = Vec::with_capacity(if part_of.is_some() { entries.len() } else { 0 });
+                for (entry, reply) in entries.into_iter().zip(replies) {
+                    let fate = self.on_entry(entry, reply, sent_at, now);
+                    if part_of.is_some() {
+                        fates.push(fate);
+                    }
+                }
+                self.on_part(part_of, &fates, now);
             }
-            Err(failure) => self.on_request_failed(in_flight.entries, &failure, sent_at, now),
         }
     }
 
     /// Books a request and gives it its id.
     pub(super) fn send(&mut self, shares: Vec<Share<T>>, now: Instant) -> Batch {
-        let id = BatchId(self.next_batch);
-        self.next_batch += 1;
         let mut wire: Vec<Entry> = Vec::with_capacity(shares.len());
         let mut entries = Vec::with_capacity(shares.len());
-        for Share { lane, packed } in shares {
-            wire.push(packed.entry);
+        for Share { lane, share, packed } in shares {
             let shard = self.lanes.lane(lane).shard.clone();
             entries.push(SentEntry {
                 lane,
+                share,
                 shard,
                 records: packed.records,
                 is_aggregate: packed.is_aggregate,
+                size: packed.entry.size(),
             });
+            wire.push(packed.entry);
         }
-        self.in_flight.insert(
-            id,
-            InFlight {
-                sent_at: now,
-                entries,
-            },
-        );
+        self.book(entries, wire, None, now)
+    }
+
+    /// Books a part of a refused request, packed anew.
+    pub(super) fn send_part(
+        &mut self,
+        mut entries: Vec<SentEntry<T>>,
+        part_of: IsolationId,
+        now: Instant,
+    ) -> Batch {
+        let lanes = &mut self.lanes;
+        let wire = entries
+            .iter_mut()
+            .filter_map(|entry| entry.pack(|records| lanes.repack(records)))
+            .collect();
+        self.book(entries, wire, Some(part_of), now)
+    }
+
+    fn book(
+        &mut self,
+        entries: Vec<SentEntry<T>>,
+        wire: Vec<Entry>,
+        part_of: Option<IsolationId>,
+        now: Instant,
+    ) -> Batch {
+        debug_assert_eq!(entries.len(), wire.len(), "an entry for each");
+        let id = BatchId(self.next_batch);
+        self.next_batch += 1;
+        let in_flight = InFlight {
+            sent_at: now,
+            entries,
+            part_of,
+        };
+        self.in_flight.insert(id, in_flight);
         Batch { id, entries: wire }
     }
 
@@ -107,7 +226,9 @@ impl<T> Pipeline<T> {
                     self.undecided.push(landed);
                 }
                 Verdict::Undecided => self.resend_landed(landed, now),
-                decided => self.carry_out(landed.entry, decided, Some(landed.stored), landed.attempt, now),
+                decided => {
+                    self.carry_out(landed.entry, decided, Some(landed.stored), landed.attempt, now);
+                }
             }
         }
     }
@@ -126,35 +247,42 @@ impl<T> Pipeline<T> {
         }
     }
 
-    fn on_entry(&mut self, entry: SentEntry<T>, reply: EntryReply, sent_at: Instant, now: Instant) {
+    fn on_entry(&mut self, entry: SentEntry<T>, reply: EntryReply, sent_at: Instant, now: Instant) -> Fate {
         match reply {
             Ok(stored) => {
+                self.refusing_until = None;
                 let attempt = Attempt::new(sent_at, now.saturating_duration_since(sent_at), None);
-                if stored.shard_id != entry.shard {
-                    self.map.invalidate(sent_at, now);
-                }
+                self.learn_of(&entry, &stored, sent_at, now);
                 match self.verdict(&entry, &stored) {
                     Verdict::Undecided => self.postpone(entry, stored, attempt, now),
                     decided => self.carry_out(entry, decided, Some(stored), attempt, now),
                 }
             }
             Err(failure) => {
-                let verdict = verdict::of_failure(&failure);
+                if failure.kind() == FailureKind::Invalid && entry.records.len() > 1 {
+                    self.on_refused(vec![entry], &failure, None, sent_at, now);
+                    return Fate::Open;
+                }
+                if failure.kind() == FailureKind::StreamNotFound {
+                    self.lose_stream(sent_at, now);
+                }
+                let verdict = verdict::of_failure(&failure, &self.policy);
                 let attempt = Attempt::new(sent_at, now.saturating_duration_since(sent_at), Some(failure));
-                self.carry_out(entry, verdict, None, attempt, now);
+                self.carry_out(entry, verdict, None, attempt, now)
             }
         }
     }
 
-    fn on_request_failed(
-        &mut self,
-        entries: Vec<SentEntry<T>>,
-        failure: &Failure,
-        sent_at: Instant,
-        now: Instant,
-    ) {
-        for entry in entries {
-            self.on_entry(entry, Err(failure.clone()), sent_at, now);
+    /// What the shard of a stored entry tells about the map, and about who distributes records.
+    fn learn_of(&mut self, entry: &SentEntry<T>, stored: &Stored, sent_at: Instant, now: Instant) {
+        let is_expected = stored.shard_id == entry.shard;
+        if entry.records.len() > 1 {
+            self.summary.on_landed(is_expected, now);
+        }
+        // Where the service distributes records, only a shard that nobody knows of is news.
+        let is_news = !self.summary.is_auto() || self.map.range(&stored.shard_id).is_none();
+        if !is_expected && is_news {
+            self.map.invalidate(sent_at, now);
         }
     }
 
@@ -164,6 +292,8 @@ impl<T> Pipeline<T> {
             stored,
             Sent {
                 predicted: &entry.shard,
+                range: self.lanes.lane(entry.lane).range,
+                is_aggregate: entry.is_aggregate,
                 members,
             },
             |shard| self.map.range(shard),
@@ -171,7 +301,7 @@ impl<T> Pipeline<T> {
     }
 
     /// Holds an aggregate, and with it its lane, until the shards are known.
-    fn postpone(&mut self, entry: SentEntry<T>, stored: Stored, attempt: Attempt, now: Instant) {
+    fn postpone(&mut self, entry: SentEntry<T>, stored: Stored, attempt: Attempt, now: Instant) -> Fate {
         self.map.invalidate(now, now);
         let ttl = self.ttl;
         let give_up_at = entry
@@ -188,42 +318,86 @@ impl<T> Pipeline<T> {
             vain_lists: 0,
             give_up_at,
         });
+        Fate::Open
     }
 
     fn resend_landed(&mut self, landed: Landed<T>, now: Instant) {
         let failure = verdict::wrong_shard(&landed.entry.shard, &landed.stored.shard_id);
-        self.carry_out(landed.entry, Verdict::Retry(failure), None, landed.attempt, now);
+        let verdict = verdict::of_failure(&failure, &self.policy);
+        self.carry_out(landed.entry, verdict, Some(landed.stored), landed.attempt, now);
     }
 
-    fn carry_out(
+    pub(super) fn carry_out(
         &mut self,
-        entry: SentEntry<T>,
+        mut entry: SentEntry<T>,
         verdict: Verdict,
         stored: Option<Stored>,
         attempt: Attempt,
         now: Instant,
-    ) {
-        let lane = entry.lane;
-        let settled = match (verdict, stored) {
+    ) -> Fate {
+        self.measure_verdict(&entry, &verdict);
+        let settlement = Settlement {
+            lane: entry.lane,
+            share: entry.share,
+            sent_at: attempt.started_at(),
+            bytes: entry.size,
+            is_repetition: entry.is_repetition(),
+            effect: match (&stored, attempt.failure()) {
+                (Some(_), _) => Effect::Stored,
+                (None, Some(failure)) => Effect::of(failure.kind()),
+                (None, None) => Effect::Unknown,
+            },
+            records: Settled::Done,
+        };
+        let (records, fate) = match (verdict, stored) {
             (Verdict::Deliver, Some(stored)) => {
                 self.deliver(entry, stored, attempt);
-                Settled::Succeeded
+                (Settled::Done, Fate::Stored)
             }
-            (Verdict::Retry(failure), _) => {
-                Settled::Again(self.keep_unexpired(entry, attempt.failed(failure), now))
-            }
+            (Verdict::Retry(failure), _) => match self.policy.rule(failure.kind()).waits() {
+                Some(waits) => {
+                    let kept = self.keep(entry, &failure, attempt.failed(failure.clone()), now);
+                    let fate = if kept.is_empty() { Fate::Failed } else { Fate::Open };
+                    (Settled::Again(kept, waits), fate)
+                }
+                None => {
+                    let attempt = attempt.failed(failure.clone());
+                    self.fail(&mut entry, failure, &attempt);
+                    (Settled::Done, Fate::Failed)
+                }
+            },
             (Verdict::Fail(failure), _) => {
-                self.fail(entry, failure, &attempt);
-                Settled::Done
+                self.fail(&mut entry, failure.clone(), &attempt.failed(failure));
+                (Settled::Done, Fate::Failed)
             }
             (Verdict::Deliver | Verdict::Undecided, _) => {
                 unreachable!("invariant: only what was stored is delivered, and what is undecided waits")
             }
         };
-        self.lanes.settle(lane, settled, now, &mut self.rng);
+        let settlement = Settlement {
+            records,
+            ..settlement
+        };
+        self.lanes.settle(settlement, now, &mut self.rng);
+        fate
+    }
+
+    /// An entry whose records go back to their lane, unsent, or have all had their outcomes.
+    pub(super) fn withdraw(&mut self, entry: SentEntry<T>, now: Instant) {
+        let settlement = Settlement {
+            lane: entry.lane,
+            share: entry.share,
+            sent_at: now,
+            bytes: 0,
+            is_repetition: false,
+            effect: Effect::Unknown,
+            records: Settled::Unsent(entry.records),
+        };
+        self.lanes.settle(settlement, now, &mut self.rng);
     }
 
     fn deliver(&mut self, entry: SentEntry<T>, stored: Stored, attempt: Attempt) {
+        self.measure_delivery(&entry, &stored.shard_id);
         let Stored {
             shard_id,
             sequence_number,
@@ -240,44 +414,70 @@ impl<T> Pipeline<T> {
         }
     }
 
-    fn fail(&mut self, entry: SentEntry<T>, failure: Failure, attempt: &Attempt) {
+    fn fail(&mut self, entry: &mut SentEntry<T>, failure: Failure, attempt: &Attempt) {
         let kind = DeliveryErrorKind::fatal(failure);
         let mut shared = SharedHistory::default();
-        for mut record in entry.records {
-            record.history = shared.after(&record.history, attempt);
+        for mut record in entry.records.drain(..) {
+            record.history = shared.after(&record.history, |before| before.with(attempt.clone()));
             self.outbox.give_up(record, &self.stream, kind.clone());
         }
     }
 
     /// The records that are to be tried again; for the others the attempt was the last.
-    fn keep_unexpired(&mut self, entry: SentEntry<T>, attempt: Attempt, now: Instant) -> Vec<Buffered<T>> {
+    fn keep(
+        &mut self,
+        entry: SentEntry<T>,
+        failure: &Failure,
+        attempt: Attempt,
+        now: Instant,
+    ) -> Vec<Buffered<T>> {
         let ttl = self.ttl;
+        let most = self.policy.max_attempts().map_or(u32::MAX, NonZeroU32::get);
+        let within = self.policy.rule(failure.kind()).time();
         let mut shared = SharedHistory::default();
         let mut kept = Vec::with_capacity(entry.records.len());
         for mut record in entry.records {
-            record.history = shared.after(&record.history, &attempt);
-            if record.expires_at(ttl) > now {
-                kept.push(record);
-            } else {
+            record.history = shared.after(&record.history, |before| before.with(attempt.clone()));
+            let began_at = record.history.began_at().unwrap_or(now);
+            if record.expires_at(ttl) <= now {
                 self.outbox.expire(record, &self.stream);
+            } else if record.history.charged() >= most {
+                let failure = failure.clone();
+                let kind = DeliveryErrorKind::AttemptsExhausted { failure };
+                self.outbox.give_up(record, &self.stream, kind);
+            } else if within.is_some_and(|time| now.saturating_duration_since(began_at) >= time) {
+                let kind = DeliveryErrorKind::fatal(failure.clone());
+                self.outbox.give_up(record, &self.stream, kind);
+            } else {
+                kept.push(record);
             }
         }
         kept
     }
 }
 
+impl Effect {
+    fn of(failure: FailureKind) -> Self {
+        match failure {
+            FailureKind::Throttled => Self::Throttled,
+            kind if kind.spares_the_shard() => Self::None,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// Records that were together before share their past, and so what is added to it.
 #[derive(Default)]
-struct SharedHistory {
+pub(super) struct SharedHistory {
     last: Option<(History, History)>,
 }
 
 impl SharedHistory {
-    fn after(&mut self, before: &History, attempt: &Attempt) -> History {
+    pub(super) fn after(&mut self, before: &History, add: impl FnOnce(&History) -> History) -> History {
         match &self.last {
             Some((same, after)) if same.is_same(before) => after.clone(),
             _ => {
-                let after = before.with(attempt.clone());
+                let after = add(before);
                 self.last = Some((before.clone(), after.clone()));
                 after
             }

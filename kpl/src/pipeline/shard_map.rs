@@ -1,6 +1,17 @@
 //! Which shards there are: when to list them, what of an answer to believe, and how to wait when listing fails.
 //!
-//! The last good answer stays in force while a new one is fetched, and when fetching fails.
+//! The last good answer stays in force while a new one is fetched, and when fetching fails. There are two exceptions:
+//!
+//! ```text
+//!           no answer for twice the time of refreshing, since nothing was put:
+//! Full ────────────────────────────► Doubted ──────────────────► Full   any answer, or a failure to get one
+//!   │       the stream is said not to exist:
+//!   └──────────────────────────────► Lost ─────────────────────► Full   an answer that was asked for later
+//! ```
+//!
+//! A stream that is deleted and made anew has the same shard ids, with other ranges perhaps. Aggregates by the old map
+//! would be stored under ids that look right, and be dropped by consumers. So nothing is sent by a map that is in doubt;
+//! for the first records after a pause the answer mostly comes before they are due.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
+use rand::Rng;
 
 use super::action::ListedShard;
 use crate::failure::{Failure, FailureKind};
@@ -19,11 +31,30 @@ pub(super) struct ShardMap {
     valid_from: Option<Instant>,
     /// The youngest observation that something else is true.
     stale_at: Option<Instant>,
-    /// Shards of the present answer and of the one before, closed ones included.
-    ranges: HashMap<ShardId, HashKeyRange>,
-    earlier_ranges: HashMap<ShardId, HashKeyRange>,
+    /// Shards that were listed lately, closed ones included, and when they were listed last.
+    ranges: HashMap<ShardId, (HashKeyRange, Instant)>,
+    trust: Trust,
+    refresh: Duration,
+    /// When the answer is to be fetched again, if there is traffic.
+    refresh_at: Option<Instant>,
+    /// After a failure: no listing before.
+    not_before: Option<Instant>,
     backoff: Option<ExponentialBackoff>,
     seed: u64,
+}
+
+/// Whether records may be sent by the present answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// They may.
+    Full,
+    /// Not before the next listing has ended.
+    Doubted,
+    /// Not before an answer that is younger than this.
+    Lost {
+        /// When the stream was said not to exist.
+        since: Instant,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +65,17 @@ enum Listing {
 }
 
 impl ShardMap {
-    pub(super) fn new(seed: u64) -> Self {
+    /// Answers are refreshed about every `refresh`.
+    pub(super) fn new(refresh: Duration, seed: u64) -> Self {
         Self {
             listing: Listing::Unwanted,
             valid_from: None,
             stale_at: None,
             ranges: HashMap::new(),
-            earlier_ranges: HashMap::new(),
+            trust: Trust::Full,
+            refresh,
+            refresh_at: None,
+            not_before: None,
             backoff: None,
             seed,
         }
@@ -49,8 +84,37 @@ impl ShardMap {
     /// Somebody needs the first answer.
     pub(super) fn want(&mut self, now: Instant) {
         if self.listing == Listing::Unwanted {
-            self.listing = Listing::Wanted { at: now };
+            let at = self.not_before.map_or(now, |earliest| earliest.max(now));
+            self.listing = Listing::Wanted { at };
         }
+    }
+
+    /// A record is put. Asks for a new answer when the present one is old; tells whether it may be used meanwhile.
+    pub(super) fn on_traffic(&mut self, now: Instant) -> Trust {
+        if self.refresh_at.is_some_and(|at| at <= now) {
+            self.want(now);
+            let is_old = self.valid_from.is_some_and(|from| from + 2 * self.refresh <= now);
+            if is_old && self.trust == Trust::Full {
+                self.trust = Trust::Doubted;
+            }
+        }
+        if self.trust != Trust::Full {
+            self.want(now);
+        }
+        self.trust
+    }
+
+    /// The stream was said not to exist, in the reply to a request of `seen_at`.
+    pub(super) fn lose(&mut self, seen_at: Instant, now: Instant) {
+        if self.valid_from.is_none_or(|from| seen_at >= from) {
+            self.trust = Trust::Lost { since: now };
+            self.invalidate(now, now);
+        }
+    }
+
+    /// Whether records may be sent by the present answer.
+    pub(super) fn trust(&self) -> Trust {
+        self.trust
     }
 
     /// Something was seen at `seen_at` that the present answer does not explain. Of many such reports at most one
@@ -95,6 +159,7 @@ impl ShardMap {
         &mut self,
         listed: Result<Vec<ListedShard>, Failure>,
         now: Instant,
+        rng: &mut impl Rng,
     ) -> Result<Vec<ListedShard>, Failure> {
         let since = match self.listing {
             Listing::Running { since } => since,
@@ -103,9 +168,16 @@ impl ShardMap {
         match listed.and_then(Answer::check) {
             Ok(answer) => {
                 self.backoff = None;
+                self.not_before = None;
                 self.valid_from = Some(since);
-                self.earlier_ranges = std::mem::replace(&mut self.ranges, answer.ranges);
+                // So that many producers do not ask together for ever after.
+                self.refresh_at = Some(now + self.refresh.mul_f64(rng.random_range(0.8..=1.0)));
+                self.remember(&answer.ranges, now);
                 self.listing = Listing::Unwanted;
+                match self.trust {
+                    Trust::Lost { since: lost } if since < lost => {}
+                    _ => self.trust = Trust::Full,
+                }
                 if let Some(seen_at) = self.stale_at.take() {
                     self.invalidate(seen_at, now);
                 }
@@ -116,6 +188,10 @@ impl ShardMap {
                 let backoff = self.backoff.get_or_insert_with(|| waits(seed));
                 let wait = backoff.next().unwrap_or(MAX_WAIT);
                 self.listing = Listing::Wanted { at: now + wait };
+                self.not_before = Some(now + wait);
+                if self.trust == Trust::Doubted {
+                    self.trust = Trust::Full;
+                }
                 Err(failure)
             }
         }
@@ -130,10 +206,21 @@ impl ShardMap {
 
     /// The range of a shard, as far as it is known.
     pub(super) fn range(&self, shard: &ShardId) -> Option<HashKeyRange> {
+        self.ranges.get(shard).map(|(range, _)| *range)
+    }
+
+    fn remember(&mut self, listed: &HashMap<ShardId, HashKeyRange>, now: Instant) {
+        let is_other_stream = listed
+            .iter()
+            .any(|(id, range)| self.range(id).is_some_and(|known| known != *range));
+        if is_other_stream {
+            self.ranges.clear();
+        }
         self.ranges
-            .get(shard)
-            .or_else(|| self.earlier_ranges.get(shard))
-            .copied()
+            .retain(|_, (_, listed_at)| now.saturating_duration_since(*listed_at) < KEPT_CLOSED);
+        for (id, range) in listed {
+            self.ranges.insert(id.clone(), (*range, now));
+        }
     }
 
     /// Start of the listing that the present answer came from.
@@ -148,6 +235,7 @@ impl fmt::Debug for ShardMap {
             .field("listing", &self.listing)
             .field("valid_from", &self.valid_from)
             .field("stale_at", &self.stale_at)
+            .field("trust", &self.trust)
             .field("shards", &self.ranges.len())
             .finish_non_exhaustive()
     }
@@ -209,3 +297,6 @@ const MIN_WAIT: Duration = Duration::from_millis(250);
 const MAX_WAIT: Duration = Duration::from_secs(5);
 /// Between the starts of listings that succeed: while a reshard spreads, answers may lag behind what was seen.
 const MIN_INTERVAL: Duration = Duration::from_millis(500);
+/// How long the range of a shard is known after it was listed last. Source: KPL, which forgets closed shards after a
+/// minute; whoever asks for one asks about a request, and those end sooner.
+const KEPT_CLOSED: Duration = Duration::from_secs(60);

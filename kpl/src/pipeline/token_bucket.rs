@@ -22,6 +22,11 @@ impl TokenBucket {
         }
     }
 
+    /// What it gains in a second.
+    pub(super) fn rate(&self) -> f64 {
+        self.per_second
+    }
+
     /// What is in the bucket.
     pub(super) fn available(&self, now: Instant) -> f64 {
         let elapsed = now.saturating_duration_since(self.counted_at).as_secs_f64();
@@ -36,6 +41,24 @@ impl TokenBucket {
         }
         // A microsecond more than exact, so that arriving then is never too early by a rounding.
         now + Duration::from_secs_f64(missing / self.per_second) + Duration::from_micros(1)
+    }
+
+    /// When there will be, or were, so many tokens since they were counted last.
+    pub(super) fn reaches(&self, wanted: f64) -> Instant {
+        self.ready_at(wanted, self.counted_at)
+    }
+
+    /// Adds tokens, up to what it holds.
+    pub(super) fn add(&mut self, added: f64, now: Instant) {
+        self.tokens = (self.available(now) + added).min(self.capacity);
+        self.counted_at = self.counted_at.max(now);
+    }
+
+    /// Refills at another rate from now on.
+    pub(super) fn set_rate(&mut self, per_second: f64, now: Instant) {
+        self.tokens = self.available(now);
+        self.counted_at = self.counted_at.max(now);
+        self.per_second = per_second;
     }
 
     /// Takes tokens, whether or not there are as many.
@@ -67,6 +90,20 @@ mod tests {
             (bucket.available(later) - 10.0).abs() < 1e-9,
             "no more than its capacity"
         );
+    }
+
+    #[test]
+    fn what_is_added_and_a_new_rate_count_from_now_on() {
+        let start = start();
+        let mut bucket = TokenBucket::new(10.0, 10.0, start);
+        bucket.take(10.0, start);
+        let half = start + Duration::from_millis(500);
+        bucket.set_rate(2.0, half);
+        assert!((bucket.available(half + Duration::from_secs(1)) - 7.0).abs() < 1e-9);
+        bucket.add(1.0, half);
+        assert!((bucket.available(half) - 6.0).abs() < 1e-9);
+        bucket.add(100.0, half);
+        assert!((bucket.available(half) - 10.0).abs() < 1e-9, "no more than fits");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
 
 use super::action::Stored;
+use crate::config::RetryPolicy;
 use crate::failure::{Failure, FailureKind};
 
 /// What becomes of all records of an entry.
@@ -22,6 +23,10 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Sent<'a, I> {
     pub(super) predicted: &'a ShardId,
+    /// The range of that shard, as it was known then.
+    pub(super) range: HashKeyRange,
+    /// Whether consumers will take it apart: so with a record alone that had to be wrapped.
+    pub(super) is_aggregate: bool,
     pub(super) members: I,
 }
 
@@ -38,10 +43,17 @@ pub(super) fn of_stored<I>(
 where
     I: ExactSizeIterator<Item = HashKey>,
 {
-    if stored.shard_id == *sent.predicted || sent.members.len() <= 1 {
+    if !sent.is_aggregate {
         return Verdict::Deliver;
     }
-    let Some(range) = range(&stored.shard_id) else {
+    let known = range(&stored.shard_id);
+    // A stream that was deleted and made anew has shards of the same ids with other ranges.
+    // Of one record alone nothing was predicted where the service distributes records.
+    let is_as_predicted = stored.shard_id == *sent.predicted && sent.members.len() > 1;
+    if is_as_predicted && known.is_none_or(|now| now == sent.range) {
+        return Verdict::Deliver;
+    }
+    let Some(range) = known else {
         return Verdict::Undecided;
     };
     let mut members = sent.members;
@@ -52,8 +64,8 @@ where
 }
 
 /// Decides on an entry that was not stored, or whose fate is unknown.
-pub(super) fn of_failure(failure: &Failure) -> Verdict {
-    if failure.is_retryable() {
+pub(super) fn of_failure(failure: &Failure, policy: &RetryPolicy) -> Verdict {
+    if policy.rule(failure.kind()).retries() {
         Verdict::Retry(failure.clone())
     } else {
         Verdict::Fail(failure.clone())
@@ -88,13 +100,40 @@ mod tests {
             Some(2) => 100,
             _ => return None,
         };
-        HashKeyRange::new(HashKey::new(start), HashKey::new(start + 99)).ok()
+        Some(hash_range(start, start + 99))
+    }
+
+    fn hash_range(start: u128, end: u128) -> HashKeyRange {
+        HashKeyRange::new(HashKey::new(start), HashKey::new(end)).expect("in order")
+    }
+
+    #[test]
+    fn the_predicted_shard_may_have_become_another_one() {
+        let predicted = ShardId::from_number(1);
+        let verdict = |members: &[u128], sent_range| {
+            let sent = Sent {
+                predicted: &predicted,
+                range: sent_range,
+                is_aggregate: true,
+                members: members.iter().map(|key| HashKey::new(*key)),
+            };
+            of_stored(&stored(1), sent, range)
+        };
+        let (same, other) = (hash_range(0, 99), hash_range(0, 999));
+        assert_eq!(verdict(&[1, 500], same), Verdict::Deliver, "not asked");
+        assert_eq!(verdict(&[1, 99], other), Verdict::Deliver);
+        assert_eq!(
+            verdict(&[1, 100], other),
+            Verdict::Retry(wrong_shard(&predicted, &predicted))
+        );
     }
 
     fn verdict(stored: &Stored, members: &[u128]) -> Verdict {
         let predicted = ShardId::from_number(0);
         let sent = Sent {
             predicted: &predicted,
+            range: hash_range(0, 999),
+            is_aggregate: members.len() > 1,
             members: members.iter().map(|key| HashKey::new(*key)),
         };
         of_stored(stored, sent, range)
@@ -135,6 +174,7 @@ mod tests {
             ("InternalFailure", true),
             ("KMSThrottlingException", true),
             ("LimitExceededException", true),
+            ("ExpiredTokenException", true),
             ("SomethingNew", true),
             ("AccessDeniedException", false),
             ("ResourceNotFoundException", false),
@@ -149,7 +189,9 @@ mod tests {
             } else {
                 Verdict::Fail(failure.clone())
             };
-            assert_eq!(of_failure(&failure), expected, "{code}");
+            assert_eq!(of_failure(&failure, &RetryPolicy::default()), expected, "{code}");
+            let never = Verdict::Fail(failure.clone());
+            assert_eq!(of_failure(&failure, &RetryPolicy::none()), never, "{code}");
         }
     }
 }

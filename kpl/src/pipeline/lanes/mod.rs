@@ -1,40 +1,34 @@
 //! All lanes of a stream: which record goes where, and which lane may send next.
 
 mod reshard;
+mod settle;
+mod travel;
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use kinesis_aggregation::{HashKey, OUTER_PARTITION_KEY};
-use rand::Rng;
 
 use crate::pipeline::aggregator::{Aggregator, Packed};
 use crate::pipeline::batcher::Room;
 use crate::pipeline::buffered::Buffered;
 use crate::pipeline::deadline_queue::DeadlineQueue;
-use crate::pipeline::lane::Lane;
+use crate::pipeline::lane::{Lane, ShareId};
+use crate::pipeline::retry_budget::Repetitions;
 use crate::pipeline::terms::{Packing, Terms};
+
+pub(in crate::pipeline) use settle::{Effect, Settled, Settlement};
 
 /// Names a lane while it lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::pipeline) struct LaneId(usize);
 
-/// What one lane gives to a request.
+/// What one lane gives to a request, an entry at a time.
 #[derive(Debug)]
 pub(in crate::pipeline) struct Share<T> {
     pub(in crate::pipeline) lane: LaneId,
+    pub(in crate::pipeline) share: ShareId,
     pub(in crate::pipeline) packed: Packed<T>,
-}
-
-/// What follows for a lane from one entry's outcome.
-#[derive(Debug)]
-pub(in crate::pipeline) enum Settled<T> {
-    /// Nothing comes back.
-    Done,
-    /// Nothing comes back, and the shard works.
-    Succeeded,
-    /// These records are to be sent again, after a while.
-    Again(Vec<Buffered<T>>),
 }
 
 /// The lanes, the routes to them, and who is ready or waits for a time.
@@ -48,21 +42,32 @@ pub(in crate::pipeline) struct Lanes<T> {
     wakes: DeadlineQueue<LaneId>,
     /// First come, first served. May name lanes that are no longer ready.
     ready: VecDeque<LaneId>,
+    /// Ready, but for the budget of repetitions.
+    starved: VecDeque<LaneId>,
+    repetitions: Repetitions,
+    /// Nothing leaves while it is doubtful whether the routes lead where they say.
+    is_suspended: bool,
     /// Records with smaller numbers are wanted at once.
     flushed: u64,
+    /// Whose turn it was, while the service distributes records.
+    turn: usize,
     aggregator: Aggregator,
 }
 
 impl<T> Lanes<T> {
     pub(in crate::pipeline) fn new(terms: Terms) -> Self {
         Self {
+            repetitions: Repetitions::new(terms.retry.budget()),
             terms,
             slots: Vec::new(),
             free: Vec::new(),
             routes: Vec::new(),
             wakes: DeadlineQueue::new(),
             ready: VecDeque::new(),
+            starved: VecDeque::new(),
+            is_suspended: false,
             flushed: 0,
+            turn: 0,
             aggregator: Aggregator::new(),
         }
     }
@@ -74,7 +79,7 @@ impl<T> Lanes<T> {
 
     /// Queues a new record for its shard.
     pub(in crate::pipeline) fn put(&mut self, record: Buffered<T>, now: Instant) {
-        let id = self.route(record.hash_key);
+        let id = self.lane_for(&record);
         let Self { terms, slots, .. } = self;
         let lane = slots[id.0].as_mut().expect("invariant: routes name living lanes");
         let was_full = lane.is_full(terms);
@@ -89,24 +94,33 @@ impl<T> Lanes<T> {
     pub(in crate::pipeline) fn flush(&mut self, before: u64, now: Instant) {
         self.flushed = before;
         for index in 0..self.slots.len() {
-            if self.slots[index]
-                .as_ref()
-                .is_some_and(|lane| !lane.queue.is_empty())
-            {
+            if self.slots[index].as_ref().is_some_and(|lane| !lane.is_empty()) {
                 self.schedule(LaneId(index), now);
             }
         }
     }
 
+    /// The lanes that records are routed to.
+    pub(in crate::pipeline) fn routed(&self) -> impl Iterator<Item = &Lane<T>> {
+        self.routes.iter().map(|(_, id)| self.lane(*id))
+    }
+
     /// When time next matters to a lane.
     pub(in crate::pipeline) fn next_wake(&self) -> Option<Instant> {
-        self.wakes.next()
+        let budget = (!self.starved.is_empty()).then(|| self.repetitions.next_at());
+        self.wakes.next().into_iter().chain(budget.flatten()).min()
+    }
+
+    /// When the oldest record that waits arrived.
+    pub(in crate::pipeline) fn oldest(&self) -> Option<Instant> {
+        self.slots.iter().flatten().filter_map(Lane::oldest).min()
     }
 
     /// Lets time pass: lanes become ready, records expire and are handed over.
     pub(in crate::pipeline) fn on_time(&mut self, now: Instant, mut expired: impl FnMut(Buffered<T>)) {
         while let Some(id) = self.wakes.due(now) {
             let ttl = self.terms.ttl;
+            self.lane_mut(id).recall(now);
             while let Some(record) = self.lane_mut(id).pop_expired(ttl, now) {
                 expired(record);
             }
@@ -124,6 +138,7 @@ impl<T> Lanes<T> {
     ) -> Vec<Share<T>> {
         let mut room = Room::new(self.terms.request_entries, self.terms.request_bytes);
         let mut shares = Vec::new();
+        self.feed_starved(now);
         let max_slots = self.slots_each(&room);
         while let Some(id) = self.next_ready(now, &mut expired) {
             if !self.take_share(id, &mut room, max_slots, now, &mut shares) {
@@ -139,38 +154,15 @@ impl<T> Lanes<T> {
         // A request goes anyway: who would be due soon may leave early, rather than that anybody waits for company.
         let soon: Vec<_> = self.wakes.until(now + self.terms.company).collect();
         for id in soon {
-            let may_join = self.lane(id).may_join(&self.terms, self.flushed, now);
+            let lane = self.lane(id);
+            let may_join = !self.is_suspended
+                && lane.may_join(&self.terms, self.flushed, now)
+                && !(lane.is_repetition() && self.repetitions.ready_at(now) > now);
             if may_join && !self.take_share(id, &mut room, 1, now, &mut shares) {
                 break;
             }
         }
         shares
-    }
-
-    /// One entry of a lane has its outcome.
-    pub(in crate::pipeline) fn settle(
-        &mut self,
-        id: LaneId,
-        outcome: Settled<T>,
-        now: Instant,
-        rng: &mut impl Rng,
-    ) {
-        let lane = self.lane_mut(id);
-        lane.unsettled -= 1;
-        match outcome {
-            Settled::Done => {}
-            Settled::Succeeded => lane.succeed(now),
-            Settled::Again(records) => {
-                lane.hold(now, rng);
-                if lane.is_retired {
-                    self.reroute(records, now);
-                } else {
-                    lane.put_back(records);
-                }
-            }
-        }
-        self.schedule(id, now);
-        self.release_if_settled(id, now);
     }
 
     /// The shard a lane writes to.
@@ -199,12 +191,13 @@ impl<T> Lanes<T> {
             wakes,
             ready,
             flushed,
+            is_suspended,
             ..
         } = self;
         let lane = slots[id.0]
             .as_mut()
             .expect("invariant: a lane lives while it is named");
-        let due = lane.due_at(terms, *flushed, now);
+        let due = lane.due_at(terms, *flushed, now).filter(|_| !*is_suspended);
         let expiry = lane.next_expiry(terms.ttl);
         let wake = match due {
             Some(at) if at <= now => {
@@ -229,17 +222,22 @@ impl<T> Lanes<T> {
             let Some(lane) = self.slots[id.0].as_mut().filter(|lane| lane.is_ready) else {
                 continue;
             };
+            lane.recall(now);
             while let Some(record) = lane.pop_expired(self.terms.ttl, now) {
                 expired(record);
             }
             lane.is_ready = false;
-            if lane
+            let is_due = lane
                 .due_at(&self.terms, self.flushed, now)
-                .is_some_and(|at| at <= now)
-            {
+                .is_some_and(|at| at <= now);
+            if !is_due || self.is_suspended {
+                self.schedule(id, now);
+            } else if lane.is_repetition() && self.repetitions.ready_at(now) > now {
+                lane.is_ready = true;
+                self.starved.push_back(id);
+            } else {
                 return Some(id);
             }
-            self.schedule(id, now);
         }
     }
 
@@ -256,6 +254,7 @@ impl<T> Lanes<T> {
             terms,
             slots,
             aggregator,
+            repetitions,
             ..
         } = self;
         let lane = slots[id.0]
@@ -268,8 +267,15 @@ impl<T> Lanes<T> {
         }
         let bytes = packed.iter().map(|packed| packed.entry.size()).sum();
         lane.limiter.spend(packed.len(), bytes, now);
-        lane.unsettled = packed.len();
-        shares.extend(packed.into_iter().map(|packed| Share { lane: id, packed }));
+        let share = lane.on_sent(packed.len(), now);
+        for packed in packed {
+            repetitions.on_sent(packed.is_repetition(), now);
+            shares.push(Share {
+                lane: id,
+                share,
+                packed,
+            });
+        }
         self.schedule(id, now);
         true
     }
@@ -277,6 +283,9 @@ impl<T> Lanes<T> {
     /// In how many aggregates a lane's backlog may leave at once: the request's room shared among who is ready.
     fn slots_each(&self, room: &Room) -> usize {
         match self.terms.packing {
+            Packing::Aggregates(_) if self.terms.is_by_key() => {
+                (room.entries() / self.ready.len().max(1)).max(1)
+            }
             Packing::Aggregates(limits) => {
                 let fits = room.fits(limits.max_bytes() + OUTER_PARTITION_KEY.len());
                 (fits / self.ready.len().max(1)).clamp(1, MAX_SLOTS)

@@ -6,6 +6,7 @@ use std::time::Instant;
 use kinesis_aggregation::ShardId;
 
 use super::{LaneId, Lanes};
+use crate::config::Ordering;
 use crate::pipeline::action::ListedShard;
 use crate::pipeline::buffered::Buffered;
 use crate::pipeline::lane::Lane;
@@ -70,14 +71,11 @@ impl<T> Lanes<T> {
         let lane = self.lane_mut(id);
         lane.is_retired = true;
         lane.is_ready = false;
-        let mut moved = VecDeque::with_capacity(lane.queue.len());
-        while let Some(record) = lane.pop() {
-            moved.push_back(record);
-        }
+        let moved = lane.drain();
         let range = lane.range;
         let mut wake = lane.wake.take();
         self.wakes.reschedule(id, &mut wake, None);
-        if !self.lane(id).is_settled() {
+        if self.terms.ordering == Ordering::PerKey && !self.lane(id).is_settled() {
             for successor in created {
                 let next = self.lane_mut(*successor);
                 if next.range.start() <= range.end() && range.start() <= next.range.end() {
@@ -99,9 +97,10 @@ impl<T> Lanes<T> {
                 .or_default()
                 .push(record);
         }
+        let is_relaxed = self.terms.ordering == Ordering::Relaxed;
         for (id, records) in by_lane {
             let lane = self.lane_mut(id);
-            debug_assert!(lane.predecessors > 0, "whoever took over waits");
+            debug_assert!(is_relaxed || lane.predecessors > 0, "whoever took over waits");
             lane.put_back(records);
             self.schedule(id, now);
         }

@@ -1,10 +1,14 @@
 //! One file per behaviour; what they share is here.
 
+mod auto;
 mod expiry;
 mod first_map;
 mod flush;
 mod linger;
+mod outer_key;
+mod poison;
 mod reshard;
+mod retry_policy;
 mod rig;
 mod simulated;
 mod throttle;

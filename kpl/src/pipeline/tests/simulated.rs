@@ -102,6 +102,7 @@ fn all_at_once() {
         latency_ms: (2, 200),
         reshard_every: Some(200 * MS),
         list_lag: 300 * MS,
+        ..Weather::default()
     };
     for seed in 40..48 {
         let summary = run(seed, 3, config().request_timeout(400 * MS), &weather, &load());
@@ -126,6 +127,7 @@ fn all_at_once_one_record_each() {
         latency_ms: (2, 100),
         reshard_every: Some(200 * MS),
         list_lag: 100 * MS,
+        ..Weather::default()
     };
     for seed in 50..54 {
         let singles = config()

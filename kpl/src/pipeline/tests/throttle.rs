@@ -69,7 +69,7 @@ fn what_is_sent_again_goes_first_and_takes_new_records_along() {
 fn fatal_failures_are_not_tried_again() {
     for code in [
         "AccessDeniedException",
-        "ResourceNotFoundException",
+        "UnrecognizedClientException",
         "ValidationException",
         "KMSDisabledException",
     ] {
