@@ -5,11 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::MetricsConfig;
 use super::choices::{AdaptiveRate, Aggregation, Ordering, OuterKey, RateLimit};
 use super::range::{duration, size};
 use super::retry::RetryPolicy;
 use super::stream::StreamConfig;
 use super::{MIN_TIMEOUT, ProducerConfig};
+use crate::RECORD_OVERHEAD;
 use crate::error::ConfigError;
 use crate::stream::StreamName;
 
@@ -184,6 +186,14 @@ impl ProducerConfigBuilder {
         self
     }
 
+    /// What is published of the metrics, and how far they are told apart (KPL: `MetricsLevel`, `MetricsGranularity`,
+    /// `MetricsNamespace`, `MetricsUploadDelay`, additional dimensions). Default as the KPL's.
+    #[must_use]
+    pub fn metrics(mut self, metrics: MetricsConfig) -> Self {
+        self.config.metrics = metrics;
+        self
+    }
+
     /// Draws jitter from this seed: for tests in virtual time, where the same answers at the same moments are to give
     /// the same calls. Streams of one producer draw differently. Default: none, every producer is different.
     #[must_use]
@@ -210,9 +220,18 @@ impl ProducerConfigBuilder {
         let minutes = |n: u64| Duration::from_secs(n * 60);
         duration("connect_timeout", c.connect_timeout, MIN_TIMEOUT, minutes(5))?;
         duration("request_timeout", c.request_timeout, MIN_TIMEOUT, minutes(10))?;
+        c.metrics.check()?;
         let most = u32::MAX as usize;
         size("max_in_flight_bytes", c.max_in_flight_bytes, 64 * 1024, most)?;
         size("max_in_flight_records", c.max_in_flight_records, 1, most)?;
+        let budget = c.max_in_flight_bytes;
+        for stream in c.changed.values().chain([&c.streams]) {
+            if let Some(record) = stream.max_user_record_size()
+                && record + RECORD_OVERHEAD > budget
+            {
+                return Err(ConfigError::RecordExceedsBudget { record, budget });
+            }
+        }
         Ok(c)
     }
 }

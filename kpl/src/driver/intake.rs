@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::StreamConfig;
 use crate::error::PutError;
 use crate::limits::{Admission, RecordLimits};
-use crate::producer::permits::{Amount, RECORD_OVERHEAD, Room};
-use crate::producer::ticket::{DeliveryTicket, Tickets, Token};
+use crate::producer::permits::{Amount, Permit, RECORD_OVERHEAD, Room};
+use crate::producer::ticket::{DeliveryTicket, Origin, Tickets, Token};
 use crate::record::Record;
 use crate::stream::StreamName;
 
@@ -48,6 +48,7 @@ pub(crate) struct Prepared {
     pub(crate) record: Record,
     hash_key: HashKey,
     pub(crate) amount: Amount,
+    pub(crate) origin: Origin,
 }
 
 /// Why a record is not ready.
@@ -215,6 +216,7 @@ impl Intake {
                 hash_key: record.hash_key(),
                 record,
                 amount,
+                origin: Origin::Caller,
             }),
             Err(error) => Err((record, error)),
         }
@@ -329,6 +331,13 @@ impl Intake {
         self.room.give_back(amount);
     }
 
+    /// A record has its outcome now, and its room is held for a while.
+    pub(crate) fn settle_holding(&self, amount: Amount) -> Permit {
+        self.gate().held.subtract(amount);
+        self.done.fetch_add(u64::from(amount.records), Ordering::Release);
+        Permit::of(&self.room, amount)
+    }
+
     /// The task ends: nothing more gets in, and what is in the queue is lost.
     pub(crate) fn end(&self, phase: Phase) -> Vec<Command> {
         let mut gate = self.gate();
@@ -375,8 +384,9 @@ impl Gate {
             record,
             hash_key,
             amount,
+            origin,
         } = prepared;
-        let (token, ticket) = self.tickets.issue(amount.bytes);
+        let (token, ticket) = self.tickets.issue(amount.bytes, origin);
         self.held.add(amount);
         self.taken += 1;
         self.queue.push(record, hash_key, arrival, token);

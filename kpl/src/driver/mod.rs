@@ -17,4 +17,4 @@ pub(crate) mod transport;
 pub(crate) use task::StreamTask;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -13,6 +13,7 @@ use super::intake::{Intake, Phase};
 use super::transport::Transport;
 use crate::config::ProducerConfig;
 use crate::error::DeliveryError;
+use crate::producer::attachments::Attached;
 use crate::producer::permits::Room;
 use crate::stream::StreamName;
 
@@ -21,6 +22,7 @@ use crate::stream::StreamName;
 pub(crate) struct Streams {
     transport: Arc<dyn Transport>,
     config: Arc<ProducerConfig>,
+    attached: Arc<Attached>,
     runtime: Handle,
     room: Arc<Room>,
     /// Read by puts that name their stream and written once for each stream; never held across an await.
@@ -36,11 +38,17 @@ struct Open {
 }
 
 impl Streams {
-    pub(crate) fn new(transport: Arc<dyn Transport>, config: Arc<ProducerConfig>, runtime: Handle) -> Self {
+    pub(crate) fn new(
+        transport: Arc<dyn Transport>,
+        config: Arc<ProducerConfig>,
+        attached: Arc<Attached>,
+        runtime: Handle,
+    ) -> Self {
         Self {
             room: Arc::new(Room::new(&config)),
             transport,
             config,
+            attached,
             runtime,
             open: RwLock::default(),
             tasks: TaskTracker::new(),
@@ -135,6 +143,7 @@ impl Streams {
             Arc::clone(&self.transport),
             intake,
             Arc::clone(&self.leftover),
+            self.attached.outlets(&stream),
             seed.map_or_else(chance, |seed| of_stream(seed, &stream)),
         );
         let span = tracing::debug_span!("kpl.stream", %stream);

@@ -16,6 +16,7 @@ use crate::error::{DeliveryError, DeliveryErrorKind};
 use crate::failure::Failure;
 use crate::outcome::Delivery;
 use crate::pipeline::{Action, BatchId, EntryReply, FlushId, ListedShard, Notice, Pipeline, StreamSummary};
+use crate::producer::attachments::Outlets;
 use crate::producer::permits::Amount;
 use crate::producer::ticket::Token;
 use crate::stream::StreamName;
@@ -25,6 +26,7 @@ use crate::stream::StreamName;
 pub(crate) struct StreamTask {
     stream: StreamName,
     pipeline: Pipeline<Token>,
+    outlets: Outlets,
     transport: Arc<dyn Transport>,
     received: Vec<Command>,
     calls: JoinSet<Reply>,
@@ -56,12 +58,14 @@ impl StreamTask {
         transport: Arc<dyn Transport>,
         intake: Arc<Intake>,
         leftover: Arc<Mutex<Vec<DeliveryError>>>,
+        outlets: Outlets,
         seed: u64,
     ) -> Self {
         let stream = intake.stream().clone();
         Self {
             pipeline: Pipeline::new(stream.clone(), config.stream(&stream), seed),
             stream,
+            outlets,
             transport,
             received: Vec::new(),
             calls: JoinSet::new(),
@@ -93,6 +97,7 @@ impl StreamTask {
                 () = self.door.0.rung() => {}
             }
         }
+        self.outlets.metrics.finish(&mut self.pipeline, now());
         tracing::debug!(stream = %self.stream, "stream task ended");
     }
 
@@ -214,6 +219,7 @@ impl StreamTask {
     /// Does all that there is to do now.
     fn act(&mut self) {
         let now = now();
+        self.outlets.metrics.on_turn(&mut self.pipeline, now);
         let mut room = Amount::default();
         let mut flushed = Vec::new();
         while let Some(action) = self.pipeline.poll_action(now) {
@@ -237,9 +243,14 @@ impl StreamTask {
                         .spawn(async move { Reply::Described(call.await) }.instrument(span));
                 }
                 Action::Complete(token, outcome) => {
-                    room.add(token.amount());
+                    let amount = token.amount();
+                    let letter = self.outlets.letter(&token, &outcome);
                     self.hand_back(&outcome);
                     self.woken.extend(token.resolve(outcome));
+                    match letter {
+                        None => room.add(amount),
+                        Some(letter) => self.outlets.post(letter, self.door.0.settle_holding(amount)),
+                    }
                 }
                 Action::Flushed(id) => flushed.extend(self.flushes.remove(&id)),
             }

@@ -1,5 +1,6 @@
 //! The handles: take records, wait for room, hand them to the stream's task. They decide nothing.
 
+pub(crate) mod attachments;
 mod builder;
 mod leftover;
 pub(crate) mod permits;
@@ -8,9 +9,6 @@ mod reservation;
 mod sink;
 mod stream;
 pub(crate) mod ticket;
-
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +23,10 @@ use crate::driver::intake::{Command, Intake, Phase};
 use crate::driver::streams::Streams;
 use crate::driver::transport::Transport;
 use crate::error::{CloseError, ConfigError, FlushError, PutError, TryPutError};
+use crate::metrics::MetricsSnapshot;
 use crate::record::Record;
 use crate::stream::StreamName;
+use attachments::{Attached, Attachments};
 use ticket::DeliveryTicket;
 
 pub use builder::ProducerBuilder;
@@ -52,6 +52,7 @@ pub struct Producer {
 #[derive(Debug)]
 pub(crate) struct Shared {
     streams: Streams,
+    attached: Arc<Attached>,
 }
 
 /// Making one.
@@ -103,14 +104,24 @@ impl Producer {
         Self::builder_with_client(client).config(config).build()
     }
 
+    #[cfg(test)]
     pub(crate) fn with_transport(
         transport: Arc<dyn Transport>,
         config: ProducerConfig,
     ) -> Result<Self, ConfigError> {
+        Self::with_attachments(transport, config, Attachments::default())
+    }
+
+    pub(crate) fn with_attachments(
+        transport: Arc<dyn Transport>,
+        config: ProducerConfig,
+        attachments: Attachments,
+    ) -> Result<Self, ConfigError> {
         let runtime = Handle::try_current().map_err(|_| ConfigError::NoRuntime)?;
-        let streams = Streams::new(transport, Arc::new(config), runtime);
+        let attached = Arc::new(attachments.attach(config.metrics(), &runtime));
+        let streams = Streams::new(transport, Arc::new(config), Arc::clone(&attached), runtime);
         Ok(Self {
-            shared: Arc::new(Shared { streams }),
+            shared: Arc::new(Shared { streams, attached }),
         })
     }
 }
@@ -223,6 +234,24 @@ impl Producer {
     }
 }
 
+/// Looking on.
+impl Producer {
+    /// All metrics as they are now, since the start and of the last minute (KPL: `getMetrics`).
+    ///
+    /// While a stream is busy they may be a second old; when all records have their outcome they are complete.
+    #[must_use]
+    pub fn metrics(&self) -> MetricsSnapshot {
+        self.metrics_of_last(Duration::from_secs(60))
+    }
+
+    /// As [`metrics`](Self::metrics), with [`recent`](crate::MetricSeries::recent) values of the last `window`, rounded
+    /// up to tens of seconds, at most a minute (KPL: `getMetrics(windowSeconds)`).
+    #[must_use]
+    pub fn metrics_of_last(&self, window: Duration) -> MetricsSnapshot {
+        self.shared.attached.snapshot(window)
+    }
+}
+
 /// Ending.
 impl Producer {
     /// Takes nothing more, delivers what was taken, and ends the tasks (no KPL equal: `destroy` drops what it holds).
@@ -238,6 +267,7 @@ impl Producer {
     pub async fn close(&self) -> Result<(), CloseError> {
         self.shared.streams.begin_close();
         self.shared.streams.ended().await;
+        self.shared.attached.finish().await;
         match self.shared.streams.failed().into_iter().next() {
             Some(stream) => Err(CloseError::StreamGone { stream }),
             None => Ok(()),
@@ -260,6 +290,7 @@ impl Producer {
             streams.stop();
             streams.ended().await;
         }
+        self.shared.attached.finish_in_time().await;
         Leftover::new(streams.take_leftover(), streams.failed())
     }
 }

@@ -228,7 +228,6 @@ pub(crate) struct Permit {
 
 impl Permit {
     /// Room that was [taken](Room::try_take), to be given back.
-    #[cfg(test)]
     pub(crate) fn of(room: &Arc<Room>, amount: Amount) -> Self {
         Self {
             room: Arc::clone(room),

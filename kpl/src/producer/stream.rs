@@ -12,7 +12,7 @@ use super::permits::Room;
 use super::put_all::PutAll;
 use super::reservation::Reservation;
 use super::sink::RecordSink;
-use super::ticket::DeliveryTicket;
+use super::ticket::{DeliveryTicket, Origin};
 use crate::driver::intake::{Command, Intake, Phase, Prepared, Unprepared};
 use crate::error::{FlushError, PutError, TryPutError};
 use crate::record::Record;
@@ -54,15 +54,20 @@ impl StreamProducer {
     /// Dropping the future before it is ready means that the record is not sent: it waits for the stream's limit if it
     /// is large and for room in the budget, and holds none afterwards.
     pub async fn put(&self, record: Record) -> Result<DeliveryTicket, PutError> {
+        self.put_from(Origin::Caller, record).await
+    }
+
+    pub(crate) async fn put_from(&self, origin: Origin, record: Record) -> Result<DeliveryTicket, PutError> {
         // A caller that never waits must still let the stream's task run, where they share a thread.
         tokio::task::consume_budget().await;
-        let prepared = match self.intake.prepare(record) {
+        let mut prepared = match self.intake.prepare(record) {
             Ok(prepared) => prepared,
             Err(Unprepared::Unknown(record)) => {
                 self.prepare_unknown(record).await.map_err(|(_, error)| error)?
             }
             Err(Unprepared::Refused(_, error)) => return Err(error),
         };
+        prepared.origin = origin;
         let room = self.room();
         let amount = prepared.amount;
         if !room.try_take(amount).map_err(|_| PutError::Closed)? {

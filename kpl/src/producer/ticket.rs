@@ -33,7 +33,18 @@ pub struct DeliveryTicket {
 pub(crate) struct Token {
     block: Option<Arc<Block>>,
     place: u8,
+    origin: Origin,
     cost: u32,
+}
+
+/// Who put a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The application.
+    Caller,
+    /// A spool, which cares for it itself when it fails again.
+    #[cfg(feature = "spool")]
+    Spool,
 }
 
 /// Makes tickets.
@@ -72,7 +83,7 @@ impl Tickets {
     }
 
     /// The next ticket and its other end, for a record that takes `cost` bytes of the budget.
-    pub(crate) fn issue(&mut self, cost: u32) -> (Token, DeliveryTicket) {
+    pub(crate) fn issue(&mut self, cost: u32, origin: Origin) -> (Token, DeliveryTicket) {
         if usize::from(self.next) == BLOCK {
             *self = Self::new(self.block.stream.clone());
         }
@@ -81,6 +92,7 @@ impl Tickets {
         let token = Token {
             block: Some(Arc::clone(&self.block)),
             place,
+            origin,
             cost,
         };
         let ticket = DeliveryTicket {
@@ -127,6 +139,10 @@ impl Block {
 }
 
 impl Token {
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
+    }
+
     /// The room that the record takes.
     pub(crate) fn amount(&self) -> Amount {
         Amount {
@@ -231,7 +247,8 @@ mod tests {
     #[test]
     fn each_ticket_has_its_own_outcome() {
         let mut tickets = Tickets::new(orders());
-        let (tokens, issued): (Vec<_>, Vec<_>) = (0..20).map(|cost| tickets.issue(cost)).unzip();
+        let (tokens, issued): (Vec<_>, Vec<_>) =
+            (0..20).map(|cost| tickets.issue(cost, Origin::Caller)).unzip();
         for token in tokens {
             let cost = token.amount().bytes;
             if cost % 2 == 0 {
@@ -251,7 +268,7 @@ mod tests {
         let bell = Arc::new(Bell(AtomicUsize::new(0)));
         let waker = waker(Arc::clone(&bell));
         let mut cx = Context::from_waker(&waker);
-        let (token, mut ticket) = Tickets::new(orders()).issue(1);
+        let (token, mut ticket) = Tickets::new(orders()).issue(1, Origin::Caller);
         assert!(ticket.poll_unpin(&mut cx).is_pending());
         assert!(ticket.poll_unpin(&mut cx).is_pending());
         let waiting = token.resolve(Err(failure())).expect("somebody waits");
@@ -260,7 +277,7 @@ mod tests {
         assert_eq!(bell.0.load(Ordering::SeqCst), 1);
         assert!(ticket.poll_unpin(&mut cx).is_ready());
 
-        let (token, mut ticket) = Tickets::new(orders()).issue(1);
+        let (token, mut ticket) = Tickets::new(orders()).issue(1, Origin::Caller);
         assert!(ticket.poll_unpin(&mut cx).is_pending());
         drop(token);
         assert_eq!(bell.0.load(Ordering::SeqCst), 2, "a loss is told as well");
@@ -280,10 +297,10 @@ mod tests {
                 Some(record),
             )
         };
-        let (early, dropped) = tickets.issue(1);
+        let (early, dropped) = tickets.issue(1, Origin::Caller);
         drop(dropped);
         early.resolve(Err(error(&data)));
-        let (token, late) = tickets.issue(1);
+        let (token, late) = tickets.issue(1, Origin::Caller);
         token.resolve(Err(error(&data)));
         drop(late);
         assert!(

@@ -15,7 +15,7 @@ use crate::stream::StreamName;
 
 /// What the service does from now on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Mood {
+pub(crate) enum Mood {
     /// Answers after a moment.
     Well,
     /// Refuses connections.
@@ -30,7 +30,7 @@ pub(super) enum Mood {
 
 /// The service: all entries land on the shard that covers them.
 #[derive(Debug)]
-pub(super) struct Scripted {
+pub(crate) struct Scripted {
     shards: u128,
     mood: Mutex<Mood>,
     summary: Mutex<Result<StreamSummary, Failure>>,
@@ -41,7 +41,7 @@ pub(super) struct Scripted {
 }
 
 impl Scripted {
-    pub(super) fn new(shards: u128) -> Arc<Self> {
+    pub(crate) fn new(shards: u128) -> Arc<Self> {
         Arc::new(Self {
             shards,
             mood: Mutex::new(Mood::Well),
@@ -56,29 +56,29 @@ impl Scripted {
         })
     }
 
-    pub(super) fn be(&self, mood: Mood) {
+    pub(crate) fn be(&self, mood: Mood) {
         *self.mood.lock().expect("not poisoned") = mood;
     }
 
     /// What the stream says of itself from now on, while the service is well.
-    pub(super) fn say(&self, summary: Result<StreamSummary, Failure>) {
+    pub(crate) fn say(&self, summary: Result<StreamSummary, Failure>) {
         *self.summary.lock().expect("not poisoned") = summary;
     }
 
-    pub(super) fn describes(&self) -> u64 {
+    pub(crate) fn describes(&self) -> u64 {
         self.describes.load(Ordering::SeqCst)
     }
 
-    pub(super) fn lists(&self) -> u64 {
+    pub(crate) fn lists(&self) -> u64 {
         self.lists.load(Ordering::SeqCst)
     }
 
-    pub(super) fn requests(&self) -> u64 {
+    pub(crate) fn requests(&self) -> u64 {
         self.requests.load(Ordering::SeqCst)
     }
 
     /// Entries that were stored.
-    pub(super) fn entries(&self) -> u64 {
+    pub(crate) fn entries(&self) -> u64 {
         self.entries.load(Ordering::SeqCst)
     }
 
