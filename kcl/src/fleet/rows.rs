@@ -55,6 +55,10 @@ impl FleetRows {
 }
 
 /// Whether the two tables of KCL 3.0 to 3.4 are there, and what they hold.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one of these in a survey, and nobody keeps many"
+)]
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum SeparateTables {
     /// There is no coordinator state table.

@@ -163,12 +163,12 @@ async fn reports_workers(store: &dyn LeaseStore) {
     for home in HOMES {
         let bare = WorkerStats::new(alice(), moment(1_700_000_000_000));
         ok(store.report_worker(home, &bare).await);
-        assert_eq!(workers(store, home).await, [bare.clone()]);
+        assert_eq!(workers(store, home).await, std::slice::from_ref(&bare));
         let measured =
             WorkerStats::new(alice(), moment(1_700_000_030_000)).with_metric("C", &[-1.0, 12.5], 100.0);
         ok(store.report_worker(home, &measured).await);
         ok(store.report_worker(home, &measured).await);
-        assert_eq!(workers(store, home).await, [measured.clone()]);
+        assert_eq!(workers(store, home).await, std::slice::from_ref(&measured));
         let older = WorkerStats {
             updated_at_s: 1_700_000_060,
             support: None,

@@ -198,10 +198,7 @@ impl DynamoDbLeaseStore {
             .set_transact_items(Some(actions))
             .send()
             .await;
-        let error = match answer {
-            Ok(_) => return Ok(true),
-            Err(error) => error,
-        };
+        let Err(error) = answer else { return Ok(true) };
         if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
             error.as_service_error()
         {

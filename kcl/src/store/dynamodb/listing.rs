@@ -48,7 +48,7 @@ impl DynamoDbLeaseStore {
         let mut bad = Vec::new();
         let scanned = self
             .each_row(table, None, |item| {
-                row::sort_coordinator_in(item, &mut rows, &mut bad)
+                row::sort_coordinator_in(item, &mut rows, &mut bad);
             })
             .await;
         match scanned {
@@ -64,7 +64,7 @@ impl DynamoDbLeaseStore {
         let metrics = self.names.worker_metrics_table();
         let scanned = self
             .each_row(metrics, None, |item| {
-                row::sort_worker_in(item, &mut rows, &mut bad)
+                row::sort_worker_in(item, &mut rows, &mut bad);
             })
             .await;
         match scanned {

@@ -100,9 +100,8 @@ impl DynamoDbLeaseStore {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        let error = match answer {
-            Ok(_) => return Ok(Written::Done(None)),
-            Err(error) => error,
+        let Err(error) = answer else {
+            return Ok(Written::Done(None));
         };
         let refused = match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refused)) => refused.item().cloned(),
@@ -126,9 +125,8 @@ impl DynamoDbLeaseStore {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        let error = match answer {
-            Ok(_) => return Ok(Written::Done(None)),
-            Err(error) => error,
+        let Err(error) = answer else {
+            return Ok(Written::Done(None));
         };
         let refused = match error.as_service_error() {
             Some(DeleteItemError::ConditionalCheckFailedException(refused)) => refused.item().cloned(),

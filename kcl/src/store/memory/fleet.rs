@@ -244,8 +244,8 @@ impl FleetStore for MemoryLeaseStore {
             let before = rows.workers.remove(&stats.worker);
             let kept = |old: fn(&WorkerStats) -> Option<u64>| before.as_ref().and_then(old);
             let row = WorkerStats {
-                support: stats.support.or(kept(|row| row.support)),
-                support_at_s: stats.support_at_s.or(kept(|row| row.support_at_s)),
+                support: stats.support.or_else(|| kept(|row| row.support)),
+                support_at_s: stats.support_at_s.or_else(|| kept(|row| row.support_at_s)),
                 ..stats.clone()
             };
             rows.workers.insert(stats.worker.clone(), row);

@@ -31,7 +31,7 @@ fn every_kind_comes_back_from_its_row() {
     let leader = LeaderRow::new(worker.clone(), Duration::from_secs(120), "v1".to_owned());
     let state = StateRow::first("A", &worker, moment()).next("B", &worker, moment());
     let stream: StreamId = "1:orders:17".parse().unwrap();
-    let heartbeat = Heartbeat::first(worker.clone(), "i1".to_owned(), Duration::from_secs(10)).next();
+    let heartbeat = Heartbeat::first(worker, "i1".to_owned(), Duration::from_secs(10)).next();
     let mut contents = Contents::default();
     for item in [
         leader::encode(&leader, LEASE_KEY),
