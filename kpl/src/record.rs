@@ -46,6 +46,10 @@ impl Record {
     }
 
     /// Decides the shard by `hash_key` in place of the partition key's MD5.
+    ///
+    /// A hash key is a number below 2^128; [`HashKey::parse_decimal`] reads one from text. Leading zeros are dropped, as
+    /// the Kinesis Producer Library drops them, so that it is sent in its one canonical form. A sign and spaces, which that
+    /// library lets pass, are errors.
     #[must_use]
     pub fn with_explicit_hash_key(mut self, hash_key: HashKey) -> Self {
         self.explicit_hash_key = Some(Box::new(hash_key));
@@ -145,6 +149,38 @@ mod tests {
         assert_eq!(record.hash_key(), HashKey::new(123));
         assert_eq!(record.explicit_hash_key(), Some(HashKey::new(123)));
         assert_eq!(record.size(), 1);
+    }
+
+    #[test]
+    fn hash_keys_are_numbers_below_two_to_the_128() {
+        use kinesis_aggregation::HashKeyError as E;
+        let max = "340282366920938463463374607431768211455";
+        let cases = [
+            ("0", Ok("0")),
+            ("007", Ok("7")),
+            (max, Ok(max)),
+            ("340282366920938463463374607431768211456", Err(E::TooLarge)),
+            ("+7", Err(E::NotDecimal)),
+            ("-7", Err(E::NotDecimal)),
+            (" 7", Err(E::NotDecimal)),
+            ("0x7", Err(E::NotDecimal)),
+            ("", Err(E::Empty)),
+        ];
+        for (text, expected) in cases {
+            let record = HashKey::parse_decimal(text).map(|hash_key| {
+                Record::new("k", "")
+                    .expect("valid")
+                    .with_explicit_hash_key(hash_key)
+            });
+            let sent = record.map(|record| record.hash_key().to_string());
+            assert_eq!(sent, expected.map(str::to_owned), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn data_may_be_empty() {
+        let record = Record::new("k", "").expect("valid");
+        assert_eq!((record.size(), record.data().len()), (1, 0));
     }
 
     #[test]

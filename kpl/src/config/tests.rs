@@ -57,6 +57,10 @@ fn each_setting_is_checked_at_both_ends() {
         (builder().request_timeout(ms(99)), "request_timeout"),
         (builder().request_timeout(days(1)), "request_timeout"),
         (builder().rate_limit(RateLimit::percent(0)), "rate_limit"),
+        (builder().shard_refresh(ms(999)), "shard_refresh"),
+        (builder().shard_refresh(days(2)), "shard_refresh"),
+        (builder().summary_refresh(ms(999)), "summary_refresh"),
+        (builder().summary_refresh(days(2)), "summary_refresh"),
     ];
     for (builder, name) in cases {
         assert_eq!(setting(builder.build()), name);
@@ -84,6 +88,50 @@ fn the_ends_of_the_ranges_are_valid() {
         .collection_max_size(10_485_760)
         .aggregation_max_size(10_485_759);
     assert!(high.build().is_ok());
+}
+
+#[test]
+fn the_settings_of_one_stream_are_checked_as_well() {
+    let orders = StreamName::new("orders").expect("valid");
+    let of_orders =
+        |change: fn(StreamConfig) -> StreamConfig| builder().for_stream(orders.clone(), change).build();
+    assert!(matches!(
+        of_orders(|stream| stream.with_collection_max_count(0)),
+        Err(ConfigError::Number {
+            setting: "collection_max_count",
+            ..
+        })
+    ));
+    assert!(matches!(
+        of_orders(|stream| stream.with_linger(Duration::from_secs(40))),
+        Err(ConfigError::TtlWithinLinger { .. })
+    ));
+    let large = of_orders(|stream| stream.with_max_user_record_size(10 << 20));
+    assert!(large.is_ok());
+    let small_budget = builder()
+        .max_in_flight_bytes(1 << 20)
+        .for_stream(orders.clone(), |stream| stream.with_max_user_record_size(1 << 20));
+    assert!(matches!(
+        small_budget.build(),
+        Err(ConfigError::RecordExceedsBudget {
+            record: 0x10_0000,
+            budget: 0x10_0000
+        })
+    ));
+    let fits = of_orders(|stream| stream.with_linger(Duration::ZERO)).expect("valid");
+    assert_eq!(fits.stream(&orders).linger(), Duration::ZERO);
+    let by_arn = StreamName::from_arn("arn:aws:kinesis:eu-west-1:123456789012:stream/orders").expect("valid");
+    assert_eq!(
+        fits.stream(&by_arn),
+        fits.streams(),
+        "another name, another stream"
+    );
+}
+
+#[test]
+fn a_time_to_live_may_never_end() {
+    let config = builder().record_ttl(StreamConfig::NO_TTL).build().expect("valid");
+    assert!(config.streams().ttl() < Duration::MAX, "no clock overflows by it");
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl<T> FirstContact<T> {
             self.since = Some(now);
             self.last_failure = Some(failure);
             return None;
-        } else if !self.retry.rule(failure.kind()).retries() {
+        } else if !(failure.is_retryable() || self.retry.rule(failure.kind()).retries()) {
             // The service did answer: whoever comes later has the whole time for contact again.
             self.since = None;
             DeliveryErrorKind::fatal(failure)

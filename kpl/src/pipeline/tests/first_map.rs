@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::rig::{Rig, config, equal_shards, ms, shard};
+use crate::config::{RetryPolicy, RetryRule};
 use crate::error::DeliveryErrorKind;
 use crate::failure::{Failure, FailureKind};
 
@@ -166,4 +167,61 @@ fn once_made_contact_lasts() {
     rig.wait(Duration::from_secs(15));
     assert!(rig.failed.is_empty());
     assert_eq!(rig.sent.len(), 1, "by the map that is there");
+}
+
+/// Records are tried again when their stream is not there.
+fn hopeful() -> RetryPolicy {
+    RetryPolicy::default().with_rule(FailureKind::StreamNotFound, RetryRule::retry(ms(50), ms(2_000)))
+}
+
+#[test]
+fn a_stream_that_comes_later_is_waited_for_as_long_as_records_live() {
+    let mut rig = Rig::new(config().retry(hopeful()).record_ttl(ms(60_000)));
+    rig.put_at(1, 0);
+    for code in ["ResourceNotFoundException", "ResourceInUseException"].repeat(4) {
+        rig.list_fails(code);
+        rig.wait(ms(5_000));
+        rig.put_at(2, 0);
+    }
+    assert!(rig.failed.is_empty(), "longer than the time for first contact");
+    assert!(rig.lists >= 4, "asked again and again: {}", rig.lists);
+    rig.list(&equal_shards(0, 1));
+    rig.wait(ms(100));
+    rig.stored_on(0);
+    assert_eq!(rig.delivered.len(), 9);
+}
+
+#[test]
+fn a_stream_that_never_comes_is_named_when_records_expire() {
+    let mut rig = Rig::new(config().retry(hopeful()));
+    rig.put_at(1, 0);
+    for _ in 0..10 {
+        rig.list_fails("ResourceNotFoundException");
+        rig.wait(ms(5_000));
+    }
+    assert_eq!(rig.failed_tokens(), [1]);
+    let (_, error) = &rig.failed[0];
+    assert!(
+        matches!(error.kind(), DeliveryErrorKind::Expired { failure: Some(_) }),
+        "{error}"
+    );
+    assert_eq!(
+        error.failure().map(Failure::kind),
+        Some(FailureKind::StreamNotFound)
+    );
+}
+
+#[test]
+fn what_a_policy_says_of_records_does_not_keep_from_asking() {
+    for policy in [RetryPolicy::none(), RetryPolicy::default().failing_if_throttled()] {
+        let mut rig = Rig::new(config().retry(policy));
+        rig.put_at(1, 0);
+        rig.list_fails("LimitExceededException");
+        rig.wait(ms(1_000));
+        assert!(rig.failed.is_empty(), "nothing was sent yet");
+        rig.list(&equal_shards(0, 1));
+        rig.wait(ms(100));
+        rig.stored_on(0);
+        assert_eq!(rig.delivered_tokens(), [1]);
+    }
 }
