@@ -12,8 +12,12 @@ const PURE: &[&str] = &[
     "kcl/src/lease",
     "kcl/src/fleet",
     "kcl/src/assign",
+    "kcl/src/cost",
+    "kcl/src/handover",
+    "kcl/src/leader",
     "kcl/src/shard_sync",
     "kcl/src/shard",
+    "kcl/src/streams",
     "local/src/engine",
     "local/src/faults",
 ];

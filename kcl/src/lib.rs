@@ -55,6 +55,7 @@
 //!   processor that blocks its thread is stopped only when it waits.
 
 pub mod assign;
+pub mod cost;
 pub mod error;
 pub mod fleet;
 pub mod handover;
@@ -63,6 +64,8 @@ pub mod lease;
 pub mod position;
 pub mod shard_sync;
 pub mod store;
+pub mod streams;
+pub mod worker_load;
 
 mod config;
 mod consumer;

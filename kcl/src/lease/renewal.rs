@@ -152,7 +152,14 @@ impl HeldLease {
     }
 
     /// Takes in the store's answer to a heartbeat or a checkpoint that was sent at `sent_at` and answered at `now`.
+    ///
+    /// A lease that had to count as lost before the answer came stays lost, whatever the answer: processing has
+    /// stopped, and the next acquisition begins anew.
     pub fn on_answer(&mut self, answer: Renewal, sent_at: Instant, now: Instant) -> Change {
+        if !self.is_held(now) {
+            self.state = State::Lost;
+            return Change::Lost;
+        }
         match answer {
             Renewal::Held(lease) => {
                 self.written_at = sent_at;

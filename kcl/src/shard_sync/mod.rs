@@ -8,14 +8,21 @@
 //!  GetRecords at the end of a shard ──> children::child_leases
 //! ```
 //!
+//! [`audit`] does all of this round after round, with confidence before deeds. [`view`] picks one stream's rows from a
+//! table of several, [`recreated`] finds leases of an earlier stream of the same name, [`budget`] bounds the listings.
+//!
 //! All writes that follow from these plans are conditional on the row being absent, or remove rows whose work is
 //! done; so two workers that plan at the same time, or one that plans from stale listings, do no harm.
 
+pub mod audit;
+pub mod budget;
 pub mod children;
 pub mod cleanup;
 pub mod coverage;
 pub mod graph;
 pub mod plan;
+pub mod recreated;
+pub mod view;
 
 use kinesis_aggregation::{HashKeyRange, ShardId};
 

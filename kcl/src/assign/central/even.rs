@@ -1,7 +1,7 @@
 //! From who has most to who has least, by weight of leases, until that makes nothing more even.
 
 use super::ladder::Ladder;
-use super::{Draft, Settled};
+use super::{Draft, Settled, scatter};
 
 impl Draft<'_> {
     /// Everybody gives and gets (strategy by lease count).
@@ -87,7 +87,15 @@ impl Draft<'_> {
             }
             let fits = |place: &usize| self.loads.has_room(to, &self.problem.leases[leases[*place]]);
             let half = leases.partition_point(|lease| self.loads.shares[*lease] <= gap / 2.0 + ROUNDING);
-            let best = (0..half).rev().find(fits);
+            // Any of them, so that a giver does not keep all the small ones; the largest that fits otherwise.
+            let any = || {
+                let draw = scatter(self.solution.hand_over.len(), self.seed) % half as u64;
+                usize::try_from(draw).ok().filter(fits)
+            };
+            let best = match half {
+                0 => None,
+                _ => any().or_else(|| (0..half).rev().find(fits)),
+            };
             let least = || {
                 let improves = |place: &usize| self.loads.shares[leases[*place]] < gap - margin;
                 (half..leases.len()).take_while(improves).find(fits)

@@ -245,5 +245,5 @@ fn at_least_one(count: usize) -> f64 {
 
 /// Ours: below a twentieth of its range a gauge says that nothing happens.
 const IDLE: f64 = 0.05;
-/// Ours: twenty idle leases weigh as much as one average one.
-const LEAST_WEIGHT: f64 = 0.05;
+/// Ours: four idle leases weigh as much as one average one.
+const LEAST_WEIGHT: f64 = 0.25;

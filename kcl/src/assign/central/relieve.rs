@@ -76,9 +76,16 @@ impl Draft<'_> {
     /// The least loaded worker that may get the lease.
     fn receiver(&self, lease: usize, from: usize, threshold: f64) -> Option<usize> {
         let share = self.loads.shares[lease];
-        let level = self.loads.workers[from].level;
+        let giver = &self.loads.workers[from];
+        let level = giver.level;
+        // What the lease does to its holder is what it will do to the next one, if that is more than its weight says:
+        // otherwise one expensive lease would go round and round.
+        let gain = match giver.assigned > share {
+            true => share.max(level * share / giver.assigned),
+            false => share.max(level),
+        };
         let takes = |(worker, load): &(usize, &Load)| {
-            let after = load.level + share;
+            let after = load.level + gain;
             let evens = after <= 1.0 || after <= level - threshold;
             *worker != from
                 && !load.giving

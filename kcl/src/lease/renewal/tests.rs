@@ -228,3 +228,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_answer_that_comes_after_the_expiry_revives_nothing() {
+    let (mut lease, start) = held();
+    let sent = start + millis(9_900);
+    assert!(!lease.is_held(start + millis(10_001)), "processing stopped here");
+    assert_eq!(
+        lease.on_answer(Renewal::Held(row(2)), sent, start + millis(10_001)),
+        Change::Lost
+    );
+    assert!(!lease.is_held(sent), "and stays so for good");
+}
+
+#[test]
+fn a_paused_process_finds_its_lease_lost_before_it_does_anything() {
+    let (mut lease, start) = held();
+    let resumed = start + millis(15_000);
+    assert_eq!(lease.next(resumed), Task::Stop);
+    assert!(!lease.is_held(resumed));
+    // A heartbeat that was on its way when the process was paused, and succeeded.
+    assert_eq!(
+        lease.on_answer(Renewal::Held(row(2)), start + millis(3_000), resumed),
+        Change::Lost
+    );
+}

@@ -1,0 +1,7 @@
+//! Several streams in one application: which are read, which have left, which were never asked for. Pure.
+//!
+//! - [`arn`]: how a stream is named across accounts and regions.
+//! - [`tracker`]: from the list that is wanted and the streams that have leases, to what should change.
+
+pub mod arn;
+pub mod tracker;

@@ -1,0 +1,15 @@
+//! How busy this worker is, for the metrics row that a leader balances by.
+//!
+//! Parsing, differences and averages are pure; `probe` alone opens files and sockets.
+//!
+//! ```text
+//!  platform ──which──> probe ──text──> cpu, ecs ──percent──> Samples ──each 30 s──> the row's list of averages
+//!  bytes delivered ──> Throughput ──────────────────────────────────────────────> the lease row's throughputKBps
+//! ```
+
+pub mod cpu;
+pub mod ecs;
+pub mod platform;
+pub mod probe;
+pub mod samples;
+pub mod throughput;
