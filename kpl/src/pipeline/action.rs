@@ -90,3 +90,29 @@ pub(crate) enum Distribution {
     /// The service, whatever the keys (record distribution `AUTO`).
     ByService,
 }
+
+/// How large a record may be, as far as the stream has told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RecordLimit {
+    /// There is no answer yet.
+    Unknown,
+    /// Bytes of data and partition key.
+    Bytes(usize),
+    /// The stream does not tell: no permission to ask, or an answer without it.
+    Withheld,
+    /// There will be no answer before somebody changes something.
+    Unanswered(Failure),
+}
+
+/// What an operator should know, said once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// The stream may not be asked, so that records are not packed.
+    NotPermitted(Failure),
+    /// Records are packed as configured although the service distributes them.
+    PackedOnAuto,
+    /// The service distributes records from now on.
+    Auto,
+    /// Hash keys distribute records from now on.
+    ByKey,
+}

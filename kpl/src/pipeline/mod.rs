@@ -73,9 +73,9 @@ use summary::Summary;
 use terms::Terms;
 
 pub(crate) use action::{
-    Action, BatchId, Distribution, Entry, EntryReply, FlushId, ListedShard, Outcome, Stored, StreamSummary,
+    Action, BatchId, Distribution, Entry, EntryReply, FlushId, ListedShard, Notice, Outcome, RecordLimit,
+    Stored, StreamSummary,
 };
-pub(crate) use summary::{Notice, RecordLimit};
 
 /// One stream. `T` is how its owner knows a record: each token that was put comes back exactly once, with an outcome.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
-use super::action::{Distribution, StreamSummary};
+use super::action::{Distribution, Notice, RecordLimit, StreamSummary};
 use crate::config::{Aggregation, StreamConfig};
 use crate::failure::{Failure, FailureKind};
 
@@ -66,19 +66,6 @@ struct Told {
     always_on_auto: bool,
 }
 
-/// How large a record may be, as far as the stream has told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum RecordLimit {
-    /// There is no answer yet.
-    Unknown,
-    /// Bytes of data and partition key.
-    Bytes(usize),
-    /// The stream does not tell: no permission to ask, or an answer without it.
-    Withheld,
-    /// There will be no answer before somebody changes something.
-    Unanswered(Failure),
-}
-
 /// How records travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Manner {
@@ -87,19 +74,6 @@ pub(super) struct Manner {
     pub(super) distribution: Distribution,
     /// Most bytes of a Kinesis record, its partition key included.
     pub(super) max_record_size: Option<usize>,
-}
-
-/// What an operator should know, said once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Notice {
-    /// The stream may not be asked, so that records are not packed.
-    NotPermitted(Failure),
-    /// Records are packed as configured although the service distributes them.
-    PackedOnAuto,
-    /// The service distributes records from now on.
-    Auto,
-    /// Hash keys distribute records from now on.
-    ByKey,
 }
 
 impl Summary {
