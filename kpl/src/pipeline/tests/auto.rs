@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use kinesis_aggregation::{AggregateBuilder, AggregateLimits, HashKey};
+use kinesis_aggregation::{
+    AggregateBuilder, AggregateLimits, Deaggregated, HashKey, HashKeyRange, OutOfRange, deaggregate,
+};
+use proptest::prelude::*;
 
-use super::rig::{Rig, by_key, config, equal_shards, members, ms, shard, stored};
-use crate::config::{AdaptiveRate, Aggregation};
+use super::rig::{Rig, by_key, config, equal_shards, members, ms, shard, stored, throttled};
+use crate::config::{AdaptiveRate, Aggregation, OuterKey};
 use crate::failure::{Failure, FailureKind};
-use crate::pipeline::{Distribution, Notice, StreamSummary};
+use crate::pipeline::{Distribution, Entry, Notice, StreamSummary};
 use crate::record::Record;
 
 const AUTO: StreamSummary = StreamSummary {
@@ -273,4 +276,76 @@ fn what_looks_like_an_aggregate_is_tried_until_it_lies_right() {
         landed.insert(on, rig.delivered.len());
     }
     assert_eq!(landed, BTreeMap::from([(1 - home, 0), (home, 1)]));
+}
+
+/// The records that a consumer finds which goes by the KCL's rule.
+fn visible(entry: &Entry, range: &HashKeyRange) -> Vec<u32> {
+    let number = |data: &[u8]| String::from_utf8_lossy(data).parse().expect("a number");
+    match deaggregate(entry.data.clone(), range, OutOfRange::DropAggregate) {
+        Deaggregated::Aggregate(records) => records.iter().map(|record| number(record.data())).collect(),
+        Deaggregated::Raw { data, .. } => vec![number(&data)],
+        _ => Vec::new(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// However often the service changes who distributes records, whatever it throttles, and whoever may ask it: each
+    /// record is seen once by consumers, and delivered once.
+    #[test]
+    fn each_record_is_seen_once(
+        aggregation in prop::sample::select(vec![Aggregation::Enabled, Aggregation::Always, Aggregation::Disabled]),
+        outer_key in prop::sample::select(vec![OuterKey::Fixed, OuterKey::PerKey]),
+        may_ask in any::<bool>(),
+        steps in prop::collection::vec((any::<bool>(), 1_u32..60, any::<u64>()), 1..12),
+    ) {
+        let mut rig = Rig::new(config().aggregation(aggregation).outer_key(outer_key));
+        let shards = equal_shards(0, 4);
+        rig.says = None;
+        let (mut put, mut asked) = (0, 0);
+        let mut seen = Vec::new();
+        let mut is_auto = false;
+        let mut steps = steps.into_iter();
+        while rig.delivered.len() < put as usize || steps.len() > 0 {
+            let mut dice = 0x9e37_79b9_7f4a_7c15;
+            if let Some((auto, records, seed)) = steps.next() {
+                is_auto = auto;
+                dice ^= seed;
+                for _ in 0..records {
+                    let record = Record::new(format!("key-{}", put % 7), put.to_string()).expect("valid");
+                    rig.put(put, record);
+                    put += 1;
+                }
+            }
+            for _ in asked..rig.describes {
+                let distribution = if is_auto { Distribution::ByService } else { Distribution::ByKey };
+                let summary = StreamSummary { distribution, max_record_size: None };
+                rig.describe(if may_ask { Ok(summary) } else { Err(Failure::of_code("AccessDeniedException", "")) });
+            }
+            asked = rig.describes;
+            rig.list(&shards);
+            rig.wait(ms(700));
+            while !rig.sent.is_empty() {
+                let request = rig.take_request();
+                let mut replies = Vec::new();
+                for entry in &request.entries {
+                    dice = dice.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1_442_695_040_888_963_407);
+                    if dice >> 61 == 0 {
+                        replies.push(throttled());
+                        continue;
+                    }
+                    let home = shards.iter().position(|shard| shard.range.contains(entry.hash_key)).expect("covered");
+                    let scattered = usize::try_from(dice >> 40 & 3).expect("small");
+                    let at = if is_auto { scattered } else { home };
+                    seen.extend(visible(entry, &shards[at].range));
+                    replies.push(stored(at as u64));
+                }
+                rig.reply(&request, Ok(replies));
+            }
+            prop_assert!(rig.failed.is_empty(), "{:?}", rig.failed);
+        }
+        seen.sort_unstable();
+        prop_assert_eq!(seen, (0..put).collect::<Vec<_>>());
+    }
 }
