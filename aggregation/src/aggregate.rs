@@ -134,7 +134,7 @@ impl AggregateBuilder {
         };
         let sealed = SealedAggregate {
             data,
-            partition_key: String::from(self.partition_keys.text(0)),
+            partition_key: self.partition_keys.first(),
             hash_key: self.first.hash_key,
             record_count: self.count,
             is_aggregate,
@@ -263,23 +263,22 @@ struct Located {
 #[derive(Debug, Default)]
 struct TextTable {
     encoded: Vec<u8>,
-    texts: String,
-    /// End of each text in `texts`.
-    ends: Vec<usize>,
+    /// Where each text begins and ends in `encoded`.
+    spans: Vec<(usize, usize)>,
     index: KeyIndex,
 }
 
 impl TextTable {
     fn locate(&self, text: &str) -> Located {
         let hash = hash_of_text(text);
-        match self.index.find(hash, |place| self.text(place) == text) {
+        match self.index.find(hash, |place| self.text(place) == text.as_bytes()) {
             Some(place) => Located {
                 place,
                 hash,
                 added_len: 0,
             },
             None => Located {
-                place: self.ends.len(),
+                place: self.spans.len(),
                 hash,
                 added_len: delimited_len(text.len()),
             },
@@ -291,21 +290,25 @@ impl TextTable {
             return;
         }
         put_delimiter(body::PARTITION_KEY_TABLE, text.len(), &mut self.encoded);
+        let start = self.encoded.len();
         self.encoded.extend_from_slice(text.as_bytes());
-        self.texts.push_str(text);
-        self.ends.push(self.texts.len());
+        self.spans.push((start, self.encoded.len()));
         self.index.insert(located.hash, located.place);
     }
 
-    fn text(&self, place: usize) -> &str {
-        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.texts[start..self.ends[place]]
+    fn text(&self, place: usize) -> &[u8] {
+        let (start, end) = self.spans[place];
+        &self.encoded[start..end]
+    }
+
+    fn first(&self) -> String {
+        let text = core::str::from_utf8(self.text(0)).expect("invariant: the table holds texts");
+        String::from(text)
     }
 
     fn clear(&mut self) {
         self.encoded.clear();
-        self.texts.clear();
-        self.ends.clear();
+        self.spans.clear();
         self.index.clear();
     }
 }

@@ -134,8 +134,13 @@ fn put_varint(number: usize, wire_type: usize, out: &mut Vec<u8>) {
     put_raw_varint(number << 3 | wire_type, out);
 }
 
-fn put_raw_varint(value: usize, out: &mut Vec<u8>) {
-    prost::encode_length_delimiter(value, out).expect("invariant: a `Vec` grows as it is written to");
+/// Nearly all that are written are of one byte or two.
+fn put_raw_varint(mut value: usize, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    out.push(value.to_le_bytes()[0]);
 }
 
 const WIRE_VARINT: usize = 0;

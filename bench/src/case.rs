@@ -1,22 +1,32 @@
 //! One case: a process that does one thing against the endpoint and prints its figures as a JSON line.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use clap::{Args, ValueEnum};
 
 use crate::endpoint::Endpoint;
 use crate::meter::Figures;
+use crate::producer::Tickets;
 use crate::workload::Workload;
-use crate::{BoxError, consumer, producer};
+use crate::{BoxError, consumer, low_rate, memory, producer};
 
 /// Who does the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Who {
     /// Our producer.
     Producer,
+    /// Our producer, given all records as one stream.
+    ProducerPutAll,
+    /// Our producer, and nobody who looks at a ticket.
+    ProducerUnobserved,
     /// The bare client repeating our producer's requests.
     ProducerFloor,
+    /// Our producer, given a few records in a second.
+    LowRate,
+    /// Our producer, its endpoint gone and its budget used up; `--records` are the seconds.
+    Memory,
     /// Our consumer.
     Consumer,
     /// The bare client reading the same records.
@@ -47,6 +57,20 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    /// A case with nothing to tell from others of its kind.
+    pub(crate) fn of(who: Who, endpoint: &Endpoint, stream: &str, records: usize, size: usize) -> Self {
+        Self {
+            who,
+            kinesis: endpoint.kinesis.clone(),
+            dynamodb: endpoint.dynamodb.clone(),
+            stream: stream.to_owned(),
+            records,
+            size,
+            shapes: std::env::temp_dir().join(format!("kinesis-bench-{}.json", std::process::id())),
+            application: "bench".to_owned(),
+        }
+    }
+
     pub(crate) fn workload(&self) -> Workload {
         Workload {
             records: self.records,
@@ -61,7 +85,11 @@ impl Case {
             .enable_all()
             .build()?;
         let figures = match self.who {
-            Who::Producer => runtime.block_on(producer::ours(self)),
+            Who::Producer => runtime.block_on(producer::ours(self, Tickets::Awaited)),
+            Who::ProducerUnobserved => runtime.block_on(producer::ours(self, Tickets::Dropped)),
+            Who::ProducerPutAll => runtime.block_on(producer::put_all(self)),
+            Who::LowRate => runtime.block_on(low_rate::ours(self)),
+            Who::Memory => runtime.block_on(memory::ours(self)),
             Who::ProducerFloor => runtime.block_on(producer::floor(self)),
             Who::Consumer => runtime.block_on(consumer::ours(self)),
             Who::ConsumerFloor => runtime.block_on(consumer::floor(self)),
@@ -72,8 +100,36 @@ impl Case {
 
     /// Runs this case in a process of its own and reads its figures.
     pub(crate) fn spawn(&self, endpoint: &Endpoint) -> Result<Figures, BoxError> {
+        let output = self.command(endpoint)?.output()?;
+        self.figures(output.status, &output.stdout)
+    }
+
+    /// The same, and the endpoint ends once the process says that it may.
+    pub(crate) fn spawn_and_lose(&self, endpoint: Endpoint) -> Result<Figures, BoxError> {
+        let mut child = self.command(&endpoint)?.stdout(Stdio::piped()).spawn()?;
+        let mut output = BufReader::new(child.stdout.take().ok_or("no stdout")?);
+        let mut line = String::new();
+        output.read_line(&mut line)?;
+        if line.trim() != memory::READY {
+            return Err(format!("the case said {line:?}").into());
+        }
+        drop(endpoint);
+        let mut rest = Vec::new();
+        output.read_to_end(&mut rest)?;
+        self.figures(child.wait()?, &rest)
+    }
+
+    fn figures(&self, status: ExitStatus, output: &[u8]) -> Result<Figures, BoxError> {
+        if !status.success() {
+            return Err(format!("case {:?} ended with {status}", self.who).into());
+        }
+        Figures::from_json(&serde_json::from_slice(output)?)
+    }
+
+    fn command(&self, endpoint: &Endpoint) -> Result<Command, BoxError> {
         let who = self.who.to_possible_value().ok_or("a case has a name")?;
-        let output = Command::new(std::env::current_exe()?)
+        let mut command = Command::new(std::env::current_exe()?);
+        command
             .arg("case")
             .arg(who.get_name())
             .args(["--kinesis", &endpoint.kinesis, "--dynamodb", &endpoint.dynamodb])
@@ -86,11 +142,7 @@ impl Case {
             ])
             .arg("--shapes")
             .arg(&self.shapes)
-            .stderr(Stdio::inherit())
-            .output()?;
-        if !output.status.success() {
-            return Err(format!("case {} ended with {}", who.get_name(), output.status).into());
-        }
-        Figures::from_json(&serde_json::from_slice(&output.stdout)?)
+            .stderr(Stdio::inherit());
+        Ok(command)
     }
 }

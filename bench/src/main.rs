@@ -5,7 +5,8 @@
 //! producer replays the very requests our producer made (how many, how many entries, how many bytes each), and
 //! computes the MD5 sums nobody can avoid: one for each key, one for each aggregate.
 //!
-//! `bench endpoint-cost` asks what the endpoint itself costs.
+//! `bench endpoint-cost` asks what the endpoint itself costs; `bench memory` what records in flight take while the
+//! endpoint is down.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
@@ -17,6 +18,8 @@ mod case;
 mod consumer;
 mod endpoint;
 mod endpoint_cost;
+mod low_rate;
+mod memory;
 mod meter;
 mod producer;
 mod report;
@@ -41,6 +44,8 @@ struct Cli {
 enum Command {
     /// CPU of the endpoint itself per GB put, beside that of ferrokinesis.
     EndpointCost,
+    /// Memory of records in flight while the endpoint is down, beside what they are counted for.
+    Memory,
     /// Serve an endpoint until killed (used by the benchmark itself).
     #[command(hide = true)]
     Endpoint {
@@ -59,6 +64,7 @@ fn main() -> ExitCode {
         Some(Command::EndpointCost) => {
             endpoint_cost::run(if cli.quick { 1 } else { cli.rounds.max(1) }, cli.quick)
         }
+        Some(Command::Memory) => memory::run(cli.quick),
         Some(Command::Endpoint { engine }) => endpoint::serve(engine),
         Some(Command::Case(case)) => case.run(),
         None => report::run(if cli.quick { 1 } else { cli.rounds.max(1) }, cli.quick),

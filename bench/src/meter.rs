@@ -23,20 +23,19 @@ pub(crate) struct Figures {
     pub(crate) kinesis_records: u64,
     /// PutRecords or GetRecords calls.
     pub(crate) requests: u64,
+    /// The resident set before the work.
+    pub(crate) rest_megabytes: f64,
+    /// From put to outcome: half of the records, and all but one in a hundred, in milliseconds.
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
 }
 
 impl Figures {
     /// Reads this process's clock and peak; the counts are the caller's.
     pub(crate) fn of_this_process(wall: Duration) -> Result<Self, BoxError> {
-        let status = fs::read_to_string("/proc/self/status")?;
-        let peak_kib: f64 = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
-            .ok_or("no VmHWM in /proc/self/status")?;
         Ok(Self {
             cpu_seconds: cpu_seconds_of(std::process::id())?,
-            peak_megabytes: peak_kib / 1024.0,
+            peak_megabytes: megabytes_of_this_process("VmHWM:")?,
             wall_seconds: wall.as_secs_f64(),
             ..Self::default()
         })
@@ -51,6 +50,9 @@ impl Figures {
             "bytes": self.bytes,
             "kinesis_records": self.kinesis_records,
             "requests": self.requests,
+            "rest_megabytes": self.rest_megabytes,
+            "p50_ms": self.p50_ms,
+            "p99_ms": self.p99_ms,
         })
     }
 
@@ -73,8 +75,26 @@ impl Figures {
             bytes: count("bytes")?,
             kinesis_records: count("kinesis_records")?,
             requests: count("requests")?,
+            rest_megabytes: float("rest_megabytes")?,
+            p50_ms: float("p50_ms")?,
+            p99_ms: float("p99_ms")?,
         })
     }
+}
+
+/// The resident set now.
+pub(crate) fn resident_megabytes() -> Result<f64, BoxError> {
+    megabytes_of_this_process("VmRSS:")
+}
+
+fn megabytes_of_this_process(field: &str) -> Result<f64, BoxError> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let kib: f64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix(field))
+        .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+        .ok_or_else(|| format!("no {field} in /proc/self/status"))?;
+    Ok(kib / 1024.0)
 }
 
 /// User and system time of a process so far, start-up included.

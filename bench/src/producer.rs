@@ -1,6 +1,6 @@
 //! The producer and its floor.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use aws_sdk_kinesis::{Client, Config};
 use futures::{StreamExt, stream};
-use kpl::{Producer, ProducerConfig, RateLimit, Record, StreamName};
+use kpl::{Delivery, Producer, ProducerConfig, RateLimit, Record, StreamName};
 use md5::{Digest, Md5};
 
 use crate::BoxError;
@@ -33,55 +33,90 @@ pub(crate) fn client(endpoint: &str, recorder: Option<&Recorder>) -> Client {
     Client::from_conf(config.build())
 }
 
-/// Puts the workload through kpl and waits for every ticket.
-pub(crate) async fn ours(case: &Case) -> Result<Figures, BoxError> {
+/// What becomes of the tickets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tickets {
+    Awaited,
+    Dropped,
+}
+
+/// Puts the workload through kpl, record by record; awaits every ticket, or none.
+pub(crate) async fn ours(case: &Case, fate: Tickets) -> Result<Figures, BoxError> {
     let recorder = Recorder::default();
     let workload = case.workload();
-    // The endpoint has no limits; what a limiter waits for is not what this measures.
-    let config = ProducerConfig::builder()
-        .rate_limit(RateLimit::Unlimited)
-        .build()?;
-    let producer = Producer::from_client(client(&case.kinesis, Some(&recorder)), config)?;
-    let stream = StreamName::new(case.stream.as_str())?;
+    let producer = producer(case, &recorder)?;
+    let stream = producer.stream(&StreamName::new(case.stream.as_str())?);
     let mut events = Events::new(workload.size, SEED);
 
     let started = Instant::now();
-    let mut kinesis_records = HashSet::new();
     let mut tickets = VecDeque::with_capacity(WINDOW);
     for _ in 0..workload.records {
-        tickets.push_back(
-            producer
-                .put(&stream, Record::new(events.key(), events.data())?)
-                .await?,
-        );
+        let ticket = stream.put(Record::new(events.key(), events.data())?).await?;
+        if fate == Tickets::Dropped {
+            drop(ticket);
+            continue;
+        }
+        tickets.push_back(ticket);
         if tickets.len() == WINDOW {
             // Oldest first: most are done when their turn comes.
             for ticket in tickets.drain(..WINDOW / 2) {
-                note(&mut kinesis_records, &ticket.await?);
+                look_at(&ticket.await?);
             }
         }
     }
     producer.flush().await?;
     for ticket in tickets {
-        note(&mut kinesis_records, &ticket.await?);
+        look_at(&ticket.await?);
     }
     producer.close().await?;
+    finish(case, &recorder, started)
+}
 
+/// Puts the workload through kpl as one stream, and looks at every outcome.
+pub(crate) async fn put_all(case: &Case) -> Result<Figures, BoxError> {
+    let recorder = Recorder::default();
+    let workload = case.workload();
+    let producer = producer(case, &recorder)?;
+    let orders = producer.stream(&StreamName::new(case.stream.as_str())?);
+    let mut events = Events::new(workload.size, SEED);
+
+    let started = Instant::now();
+    let records = (0..workload.records).filter_map(move |_| Record::new(events.key(), events.data()).ok());
+    let mut outcomes = orders.put_all(stream::iter(records));
+    while let Some(outcome) = outcomes.next().await {
+        look_at(&outcome?);
+    }
+    drop(outcomes);
+    producer.close().await?;
+    finish(case, &recorder, started)
+}
+
+/// The endpoint has no limits; what a limiter waits for is not what this measures.
+fn producer(case: &Case, recorder: &Recorder) -> Result<Producer, BoxError> {
+    let config = ProducerConfig::builder()
+        .rate_limit(RateLimit::Unlimited)
+        .build()?;
+    Ok(Producer::from_client(
+        client(&case.kinesis, Some(recorder)),
+        config,
+    )?)
+}
+
+/// As a caller would.
+fn look_at(delivery: &Delivery) {
+    std::hint::black_box(delivery.sequence_number());
+}
+
+fn finish(case: &Case, recorder: &Recorder, started: Instant) -> Result<Figures, BoxError> {
+    let workload = case.workload();
     let mut figures = Figures::of_this_process(started.elapsed())?;
     let shapes = recorder.shapes();
     shapes.save(&case.shapes)?;
     figures.records = workload.records as u64;
     figures.bytes = (workload.records * workload.size) as u64;
-    figures.kinesis_records = kinesis_records.len() as u64;
+    figures.kinesis_records = shapes.puts.iter().map(|entries| entries.len() as u64).sum();
     figures.requests = shapes.puts.len() as u64;
     Ok(figures)
-}
-
-/// A sequence number is unique in this endpoint; the last one seen is remembered to skip most look-ups.
-fn note(seen: &mut HashSet<String>, delivery: &kpl::Delivery) {
-    if !seen.contains(delivery.sequence_number()) {
-        seen.insert(delivery.sequence_number().to_owned());
-    }
 }
 
 /// The same requests by the bare client, and the MD5 sums: one for each key, one for each aggregate.

@@ -12,7 +12,7 @@ use kinesis_aggregation::HashKey;
 /// Cloning shares the bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
-    partition_key: Arc<str>,
+    partition_key: Key,
     data: Bytes,
     /// Few records have one: the others shall not carry its room.
     explicit_hash_key: Option<Box<HashKey>>,
@@ -26,20 +26,23 @@ impl Record {
     ///
     /// # Errors
     /// [`RecordError`] when the key is empty or too long.
-    pub fn new(partition_key: impl Into<Arc<str>>, data: impl Into<Bytes>) -> Result<Self, RecordError> {
-        let partition_key = partition_key.into();
-        if partition_key.is_empty() {
+    pub fn new(
+        partition_key: impl AsRef<str> + Into<Arc<str>>,
+        data: impl Into<Bytes>,
+    ) -> Result<Self, RecordError> {
+        let text = partition_key.as_ref();
+        if text.is_empty() {
             return Err(RecordError::EmptyPartitionKey);
         }
         // A key of at most 256 bytes cannot have more code points than that: the count is for long keys only.
-        if partition_key.len() > MAX_KEY_CHARS {
-            let length = partition_key.chars().count();
+        if text.len() > MAX_KEY_CHARS {
+            let length = text.chars().count();
             if length > MAX_KEY_CHARS {
                 return Err(RecordError::PartitionKeyTooLong { length });
             }
         }
         Ok(Self {
-            partition_key,
+            partition_key: Key::new(partition_key),
             data: data.into(),
             explicit_hash_key: None,
         })
@@ -59,11 +62,11 @@ impl Record {
     /// The partition key.
     #[must_use]
     pub fn partition_key(&self) -> &str {
-        &self.partition_key
+        self.partition_key.as_str()
     }
 
-    /// The partition key, to be shared.
-    pub(crate) fn shared_partition_key(&self) -> &Arc<str> {
+    /// The partition key, to be kept.
+    pub(crate) fn key(&self) -> &Key {
         &self.partition_key
     }
 
@@ -83,13 +86,55 @@ impl Record {
     #[must_use]
     pub fn hash_key(&self) -> HashKey {
         self.explicit_hash_key()
-            .unwrap_or_else(|| HashKey::of_partition_key(&self.partition_key))
+            .unwrap_or_else(|| HashKey::of_partition_key(self.partition_key()))
     }
 
     /// Bytes which the service counts: data and partition key.
     #[must_use]
     pub fn size(&self) -> usize {
         self.data.len() + self.partition_key.len()
+    }
+}
+
+/// A partition key. A short one, as most are, lies in the record itself: nothing is allocated for it, and what looks at
+/// it need not look elsewhere.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    /// Zero beyond its length.
+    Short {
+        len: u8,
+        bytes: [u8; SHORT_KEY],
+    },
+    Long(Arc<str>),
+}
+
+impl Key {
+    fn new(text: impl AsRef<str> + Into<Arc<str>>) -> Self {
+        let short = text.as_ref().as_bytes();
+        match u8::try_from(short.len()) {
+            Ok(len) if short.len() <= SHORT_KEY => {
+                let mut bytes = [0; SHORT_KEY];
+                bytes[..short.len()].copy_from_slice(short);
+                Self::Short { len, bytes }
+            }
+            _ => Self::Long(text.into()),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Short { len, bytes } => {
+                std::str::from_utf8(&bytes[..usize::from(*len)]).expect("invariant: copied from text")
+            }
+            Self::Long(text) => text,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Short { len, .. } => usize::from(*len),
+            Self::Long(text) => text.len(),
+        }
     }
 }
 
@@ -122,9 +167,28 @@ pub enum RecordError {
 /// Source: AWS API reference, PutRecordsRequestEntry. Applies to: partition keys, in code points.
 const MAX_KEY_CHARS: usize = 256;
 
+/// As long as a shared key makes the record anyway.
+const SHORT_KEY: usize = 22;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_keys_and_long_ones_are_what_they_were() {
+        for length in 1..40 {
+            let text: String = "kéy/".chars().cycle().take(length).collect();
+            let owned = Record::new(text.clone(), "").expect("valid");
+            let shared = Record::new(Arc::<str>::from(text.as_str()), "").expect("valid");
+            assert_eq!(owned.partition_key(), text);
+            assert_eq!(owned, shared);
+            assert_eq!(owned.size(), text.len());
+            assert_eq!(owned.hash_key(), HashKey::of_partition_key(&text));
+            assert_ne!(owned, Record::new(format!("{text}x"), "").expect("valid"));
+        }
+        assert_eq!(size_of::<Key>(), 24);
+        assert_eq!(size_of::<Record>(), 64);
+    }
 
     #[test]
     fn keys_are_counted_in_code_points() {

@@ -100,6 +100,7 @@ struct Gate {
     tickets: Tickets,
     /// Records ever put.
     taken: u64,
+    last_arrival: Instant,
     /// Room of all records without an outcome, in the queue or beyond.
     held: Amount,
 }
@@ -141,6 +142,7 @@ impl Intake {
                 task: Task::Awake,
                 tickets: Tickets::new(stream.clone()),
                 taken: 0,
+                last_arrival: now(),
                 held: Amount::default(),
             }),
             linger: config.linger(),
@@ -228,8 +230,8 @@ impl Intake {
         if gate.phase > Phase::Open {
             return Err((prepared.record, self.refusal_in(gate.phase)));
         }
-        // Read under the lock: arrivals are in the order of puts.
-        let ticket = gate.push(prepared, now());
+        let arrival = gate.arrival();
+        let ticket = gate.push(prepared, arrival);
         let is_due = gate.is_due(self.linger);
         self.ring(gate, is_due);
         Ok(ticket)
@@ -245,7 +247,7 @@ impl Intake {
         if gate.phase > Phase::Open {
             return Err(self.refusal_in(gate.phase));
         }
-        let arrival = now();
+        let arrival = gate.arrival();
         prepared
             .drain(..)
             .map(|prepared| gate.push(prepared, arrival))
@@ -379,6 +381,17 @@ impl Intake {
 }
 
 impl Gate {
+    /// When a record arrives that is put now. Within a moment all have the same time: what is counted by waits later
+    /// counts them together.
+    fn arrival(&mut self) -> Instant {
+        // Read under the lock: arrivals are in the order of puts.
+        let now = now();
+        if now.saturating_duration_since(self.last_arrival) >= MOMENT {
+            self.last_arrival = now;
+        }
+        self.last_arrival
+    }
+
     fn push(&mut self, prepared: Prepared, arrival: Instant) -> DeliveryTicket {
         let Prepared {
             record,
@@ -428,5 +441,7 @@ pub(super) fn now() -> Instant {
 const ENOUGH_RECORDS: usize = 256;
 /// Bytes that are: an aggregate of the default size.
 const ENOUGH_BYTES: usize = 51_200;
+/// How exactly arrivals are told: lingers may be shorter by it.
+const MOMENT: Duration = Duration::from_micros(500);
 /// Room for commands that is kept between bursts.
 const KEPT_COMMANDS: usize = 4 * ENOUGH_RECORDS;

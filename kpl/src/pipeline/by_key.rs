@@ -4,7 +4,6 @@
 //! kept. What is held beside the queue is bounded by one request, however many keys wait.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use kinesis_aggregation::{AggregateLimits, ENVELOPE_LEN};
 
@@ -14,6 +13,7 @@ use super::buffered::Buffered;
 use super::lane::Lane;
 use super::limiter::Allowance;
 use crate::config::OuterKey;
+use crate::record::Key;
 
 /// The records of one key that travel together.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Aggregator {
         max_entries: usize,
     ) -> Vec<Packed<T>> {
         let mut groups: Vec<Group<T>> = Vec::new();
-        let mut places: HashMap<Arc<str>, usize> = HashMap::new();
+        let mut places: HashMap<Key, usize> = HashMap::new();
         let mut skipped = Vec::new();
         // Once a key was refused no later one may begin: else a later record of the refused key might.
         let mut may_begin = true;
@@ -52,7 +52,7 @@ impl Aggregator {
                 skipped.push(record);
                 break;
             }
-            let key = record.record.shared_partition_key();
+            let key = record.record.key();
             if let Some(place) = places.get(key) {
                 let group = &mut groups[*place];
                 if let Some(record) = group.push(record, limits, room, &mut allowance) {
@@ -68,7 +68,7 @@ impl Aggregator {
                 && (allowance.take(size) || groups.is_empty())
                 && room.reserve(size);
             if may_begin {
-                places.insert(Arc::clone(key), groups.len());
+                places.insert(key.clone(), groups.len());
                 open += 1;
                 groups.push(Group::new(record, size));
             } else {

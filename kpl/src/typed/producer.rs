@@ -61,7 +61,7 @@ impl<T: ?Sized, C: Codec<T>> TypedProducer<T, C> {
     /// Dropping the future before it is ready means that the record is not sent.
     pub async fn put(
         &self,
-        partition_key: impl Into<Arc<str>>,
+        partition_key: impl AsRef<str> + Into<Arc<str>>,
         value: &T,
     ) -> Result<DeliveryTicket, TypedPutError<C::Error>> {
         // The value is not held while waiting: it need not be `Sync`.
@@ -75,7 +75,7 @@ impl<T: ?Sized, C: Codec<T>> TypedProducer<T, C> {
     /// [`TryTypedPutError`]; what was encoded is handed back, so that it need not be encoded again.
     pub fn try_put(
         &self,
-        partition_key: impl Into<Arc<str>>,
+        partition_key: impl AsRef<str> + Into<Arc<str>>,
         value: &T,
     ) -> Result<DeliveryTicket, TryTypedPutError<C::Error>> {
         let record = self
@@ -90,7 +90,7 @@ impl<T: ?Sized, C: Codec<T>> TypedProducer<T, C> {
     /// [`TypedPutError::Encode`] and [`TypedPutError::Record`].
     pub fn record(
         &self,
-        partition_key: impl Into<Arc<str>>,
+        partition_key: impl AsRef<str> + Into<Arc<str>>,
         value: &T,
     ) -> Result<Record, TypedPutError<C::Error>> {
         let data = self.codec.encode(value).map_err(TypedPutError::Encode)?;

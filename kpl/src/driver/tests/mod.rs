@@ -3,9 +3,13 @@
 mod backpressure;
 mod ending;
 mod failing;
+mod hand_over;
+mod leaving;
 mod limits;
-mod scripted;
+mod reserving;
+pub(crate) mod scripted;
 mod sdk;
+mod sources;
 
 use std::sync::Arc;
 use std::time::Duration;

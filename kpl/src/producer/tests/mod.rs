@@ -1,1 +1,0 @@
-//! The handles over a scripted service.
