@@ -40,10 +40,14 @@ impl Limiter {
             AdaptiveRate::Enabled => Some(Pace::new(most, now)),
             AdaptiveRate::Disabled => None,
         };
-        let rate = pace.as_ref().map_or(most, Pace::rate);
+        // Who would share the shard must leave some of its bucket to the others.
+        let (rate, burst) = match &pace {
+            Some(pace) => (pace.rate(), ADAPTIVE_BURST),
+            None => (most, 1.0),
+        };
         Self(Some(Buckets {
-            records: TokenBucket::new(SHARD_RECORDS, SHARD_RECORDS * rate, now),
-            bytes: TokenBucket::new(SHARD_BYTES, SHARD_BYTES * rate, now),
+            records: TokenBucket::new(SHARD_RECORDS * burst, SHARD_RECORDS * rate, now),
+            bytes: TokenBucket::new(SHARD_BYTES * burst, SHARD_BYTES * rate, now),
             pace,
         }))
     }
@@ -172,6 +176,8 @@ fn as_tokens(count: usize) -> f64 {
 const SHARD_RECORDS: f64 = 1_000.0;
 /// As above, with partition keys.
 const SHARD_BYTES: f64 = 1_048_576.0;
+/// Of a second's worth: the largest burst when the rate adapts.
+const ADAPTIVE_BURST: f64 = 0.5;
 /// Buckets with less than the rate brings in so long are near empty.
 const NEAR_EMPTY_SECONDS: f64 = 0.1;
 

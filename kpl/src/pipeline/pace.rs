@@ -13,7 +13,7 @@
 //! When the next refusal is long overdue, somebody has left: the rate climbs by a tenth each second. Above the shard's
 //! documented quota it climbs slowly. Only time in which the rate was what held us back counts.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The rate, as a share of the shard's documented quota.
 #[derive(Debug, Clone)]
@@ -74,28 +74,44 @@ impl Pace {
         self.stored += cost;
     }
 
-    /// Something that was sent at `sent_at` was refused. Tells whether that was news.
+    /// Something that was sent at `sent_at` was refused. Tells whether the rate has changed.
     pub(super) fn on_throttled(&mut self, sent_at: Instant, now: Instant) -> bool {
         if self.lowered_at.is_some_and(|at| sent_at <= at) {
             return false;
         }
-        let elapsed = now.saturating_duration_since(self.began_at);
-        let seconds = elapsed.as_secs_f64();
-        let base = if self.lowered_at.is_none() || self.is_overdue() || self.used < seconds * USED {
-            // There is no whole tooth to go by.
-            self.rate * UNKNOWN * BELOW
-        } else if elapsed < SHORT {
-            self.rate * BELOW
-        } else {
-            (self.stored / seconds).min(self.rate) * BELOW
-        };
-        self.base = base.max(LEAST).min(self.most);
+        let is_first = self.lowered_at.is_none();
+        self.lowered_at = Some(now);
+        if self.stored == 0.0 && !is_first {
+            // Nothing gets through at all: that is for the waits after failures to bear, and says nothing of a rate.
+            return false;
+        }
+        let seconds = now.saturating_duration_since(self.began_at).as_secs_f64();
+        self.base = (self.left(is_first, seconds) * BELOW).max(LEAST).min(self.most);
         self.rate = self.base;
         self.used = 0.0;
         self.stored = 0.0;
         self.began_at = now;
-        self.lowered_at = Some(now);
         true
+    }
+
+    /// What others leave, as far as it can be told from the last `seconds`, at the end of which the bucket is empty.
+    fn left(&self, is_first: bool, seconds: f64) -> f64 {
+        let (stored, rate) = (self.stored, self.rate);
+        if is_first {
+            // The bucket was full, perhaps, and that is gone.
+            let least = rate * LEAST_KEPT_AT_FIRST;
+            return if seconds < LONG_ENOUGH {
+                rate * 0.8
+            } else {
+                ((stored - 1.0) / seconds).clamp(least, rate * UNKNOWN)
+            };
+        }
+        let is_partly_used = seconds >= LONG && self.used < seconds * USED;
+        if self.is_overdue() || is_partly_used || seconds < LONG_ENOUGH {
+            return rate * UNKNOWN;
+        }
+        let least = if seconds < LONG { rate * LEAST_KEPT } else { 0.0 };
+        (stored / seconds).clamp(least, rate)
     }
 
     fn is_overdue(&self) -> bool {
@@ -115,10 +131,14 @@ const CLIMB: f64 = 0.1;
 /// How fast it climbs where the documented quota says that there is nothing, of the quota in a second.
 const CLIMB_ABOVE_QUOTA: f64 = 0.02;
 /// What the rate may have been too high by, when nothing is known.
-const UNKNOWN: f64 = 0.92;
+const UNKNOWN: f64 = 0.93;
 /// How much of a tooth the rate must have been used for, to tell what is left.
 const USED: f64 = 0.7;
-/// What is too short to tell.
-const SHORT: Duration = Duration::from_secs(2);
+/// Seconds that tell what is left with certainty, and those that tell it roughly.
+const LONG: f64 = 2.0;
+const LONG_ENOUGH: f64 = 0.4;
+/// What is kept of the rate at least when it is told roughly, and at first.
+const LEAST_KEPT: f64 = 0.7;
+const LEAST_KEPT_AT_FIRST: f64 = 0.5;
 /// Of the quota. So much is always tried, lest a shard be given up.
 const LEAST: f64 = 0.01;

@@ -3,7 +3,7 @@
 //! The last good answer stays in force while a new one is fetched, and when fetching fails. There are two exceptions:
 //!
 //! ```text
-//!           no answer for twice the time of refreshing, since nothing was put:
+//!           nothing was put for longer than answers are good for:
 //! Full ────────────────────────────► Doubted ──────────────────► Full   any answer, or a failure to get one
 //!   │       the stream is said not to exist:
 //!   └──────────────────────────────► Lost ─────────────────────► Full   an answer that was asked for later
@@ -35,6 +35,7 @@ pub(super) struct ShardMap {
     ranges: HashMap<ShardId, (HashKeyRange, Instant)>,
     trust: Trust,
     refresh: Duration,
+    traffic_at: Option<Instant>,
     /// When the answer is to be fetched again, if there is traffic.
     refresh_at: Option<Instant>,
     /// After a failure: no listing before.
@@ -74,6 +75,7 @@ impl ShardMap {
             ranges: HashMap::new(),
             trust: Trust::Full,
             refresh,
+            traffic_at: None,
             refresh_at: None,
             not_before: None,
             backoff: None,
@@ -91,10 +93,12 @@ impl ShardMap {
 
     /// A record is put. Asks for a new answer when the present one is old; tells whether it may be used meanwhile.
     pub(super) fn on_traffic(&mut self, now: Instant) -> Trust {
+        // As long as something is put, a stream that was deleted would have said so.
+        let since = self.traffic_at.replace(now).or(self.valid_from);
         if self.refresh_at.is_some_and(|at| at <= now) {
             self.want(now);
-            let is_old = self.valid_from.is_some_and(|from| from + 2 * self.refresh <= now);
-            if is_old && self.trust == Trust::Full {
+            let is_pause = since.is_some_and(|at| now.saturating_duration_since(at) >= self.refresh);
+            if is_pause && self.trust == Trust::Full {
                 self.trust = Trust::Doubted;
             }
         }

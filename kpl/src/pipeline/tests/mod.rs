@@ -7,6 +7,8 @@ mod flush;
 mod linger;
 mod outer_key;
 mod poison;
+mod refresh;
+mod relaxed;
 mod reshard;
 mod retry_policy;
 mod rig;

@@ -82,7 +82,11 @@ fn failing_if_throttled_fails_the_throttled_and_nothing_else() {
 
 #[test]
 fn lapsed_credentials_are_hoped_for_and_not_for_ever() {
-    let mut rig = Rig::with_shards(config().linger(ms(0)).record_ttl(Duration::from_secs(3_600)), 1);
+    let patient = config()
+        .linger(ms(0))
+        .record_ttl(Duration::from_secs(3_600))
+        .shard_refresh(Duration::from_secs(3_600));
+    let mut rig = Rig::with_shards(patient, 1);
     let start = rig.now;
     rig.put_at(1, 0);
     while rig.failed.is_empty() {

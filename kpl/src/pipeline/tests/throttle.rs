@@ -1,7 +1,7 @@
 //! Failures of entries and requests, and what follows.
 
 use super::rig::{Rig, at, config, members, ms, stored, throttled};
-use crate::config::RateLimit;
+use crate::config::{AdaptiveRate, RateLimit};
 use crate::failure::{Failure, FailureKind};
 
 const HALF: u128 = u128::MAX / 2 + 1;
@@ -105,7 +105,11 @@ fn a_reply_of_the_wrong_length_tells_nothing() {
 
 #[test]
 fn the_rate_of_one_shard_delays_no_other() {
-    let mut rig = Rig::with_shards(config().linger(ms(0)).rate_limit(RateLimit::percent(100)), 2);
+    let config = config()
+        .linger(ms(0))
+        .rate_limit(RateLimit::percent(100))
+        .adaptive_rate(AdaptiveRate::Disabled);
+    let mut rig = Rig::with_shards(config, 2);
     // A burst of a second's worth, and what one entry may owe.
     for token in 0..3 {
         rig.put(token, at(0, 600_000));
