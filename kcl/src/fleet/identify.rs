@@ -225,5 +225,8 @@ fn kind(survey: &Survey, stored: Option<ClientVersion>, intent: &Intent) -> Flee
 pub(super) const SUPPORT_LIFETIME: Duration = Duration::from_secs(90);
 
 #[cfg(test)]
+#[path = "identify_property_tests.rs"]
+mod properties;
+#[cfg(test)]
 #[path = "identify_tests.rs"]
 mod tests;
