@@ -289,18 +289,24 @@ fn visible(entry: &Entry, range: &HashKeyRange) -> Vec<u32> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(192))]
 
     /// However often the service changes who distributes records, whatever it throttles, and whoever may ask it: each
     /// record is seen once by consumers, and delivered once.
     #[test]
     fn each_record_is_seen_once(
-        aggregation in prop::sample::select(vec![Aggregation::Enabled, Aggregation::Always, Aggregation::Disabled]),
+        aggregation in prop_oneof![
+            4 => Just(Aggregation::Enabled),
+            1 => Just(Aggregation::Always),
+            1 => Just(Aggregation::Disabled),
+        ],
         outer_key in prop::sample::select(vec![OuterKey::Fixed, OuterKey::PerKey]),
-        may_ask in any::<bool>(),
+        may_ask in prop::bool::weighted(0.8),
         steps in prop::collection::vec((any::<bool>(), 1_u32..60, any::<u64>()), 1..12),
     ) {
-        let mut rig = Rig::new(config().aggregation(aggregation).outer_key(outer_key));
+        let often = Duration::from_secs(1);
+        let config = config().aggregation(aggregation).outer_key(outer_key).summary_refresh(often);
+        let mut rig = Rig::new(config);
         let shards = equal_shards(0, 4);
         rig.says = None;
         let (mut put, mut asked) = (0, 0);
