@@ -419,7 +419,7 @@ mod tests {
             (FormerStreams::Keep, vec![read(&new), stop(&old, why.clone())]),
             (
                 FormerStreams::DeleteAfter(MINUTE),
-                vec![read(&new), stop(&old, why.clone()), delete(&old)],
+                vec![read(&new), stop(&old, why), delete(&old)],
             ),
         ] {
             let mut tracker = Tracker::new(Unlisted::Read(Start::Latest), former);

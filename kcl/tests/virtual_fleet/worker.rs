@@ -170,7 +170,7 @@ impl Worker {
                     table.ask(n, from, to);
                 }
                 Step::Revoke { key } if table.give(n, &listing.leases[n], None) => {
-                    rounds.on_revoked(key, now)
+                    rounds.on_revoked(key, now);
                 }
                 _ => {}
             }
