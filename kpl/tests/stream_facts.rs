@@ -63,7 +63,7 @@ impl Found {
     fn add(&mut self, range: &HashKeyRange, record: aws_sdk_kinesis::types::Record) {
         self.kinesis_records += 1;
         let outer = record.partition_key().unwrap_or_default().to_owned();
-        *self.outer_keys.entry(outer.clone()).or_default() += 1;
+        *self.outer_keys.entry(outer).or_default() += 1;
         match deaggregate(record.data.into_bytes(), range, OutOfRange::DropAggregate) {
             Deaggregated::Aggregate(records) => {
                 self.aggregates += 1;
