@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const PURE: &[&str] = &[
     "aggregation/src",
     "kpl/src/pipeline",
+    "kpl/src/metrics/counting",
     "kcl/src/lease",
     "kcl/src/fleet",
     "kcl/src/assign",

@@ -41,7 +41,9 @@ const CALLS: &[&str] = &[
 
 fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().expect("the workspace holds this crate").to_path_buf()
+    here.parent()
+        .expect("the workspace holds this crate")
+        .to_path_buf()
 }
 
 fn guide() -> String {
@@ -92,7 +94,9 @@ fn is_a_test(source: &str, name: &str) -> bool {
         let line = line.trim();
         line.starts_with(['#', '/', ')', ']']) || line.starts_with("clippy::") || line.starts_with("reason")
     });
-    attributes.into_iter().any(|line| line.contains("test]") || line.contains("test("))
+    attributes
+        .into_iter()
+        .any(|line| line.contains("test]") || line.contains("test("))
 }
 
 #[test]
@@ -103,7 +107,10 @@ fn every_row_names_a_test_or_says_why_there_is_none() {
         assert!(!rows.is_empty(), "{heading} is empty");
         for (name, held_by) in rows {
             let is_moot = held_by.strip_prefix("moot: ").is_some_and(|why| !why.is_empty());
-            assert!(is_moot || !tests_in(&held_by).is_empty(), "{heading}, {name}: {held_by}");
+            assert!(
+                is_moot || !tests_in(&held_by).is_empty(),
+                "{heading}, {name}: {held_by}"
+            );
         }
     }
 }

@@ -48,7 +48,7 @@ async fn a_closure_gets_what_failed_and_the_ticket_tells_too() {
     let kept: Arc<Mutex<Vec<DeadLetter>>> = Arc::default();
     let keep = Arc::clone(&kept);
     let producer = producer(&transport, move |letter| {
-        keep.lock().expect("not poisoned").push(letter)
+        keep.lock().expect("not poisoned").push(letter);
     });
     let good = producer.put(&orders(), record("good")).await.expect("taken");
     assert!(good.await.is_ok());

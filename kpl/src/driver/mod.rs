@@ -13,6 +13,7 @@ pub(crate) mod sdk;
 pub(crate) mod streams;
 mod task;
 pub(crate) mod transport;
+mod voice;
 
 pub(crate) use task::StreamTask;
 

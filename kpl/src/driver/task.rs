@@ -11,11 +11,14 @@ use tracing::Instrument as _;
 
 use super::intake::{Command, Intake, Phase, Rest, now};
 use super::transport::Transport;
+use super::voice::Voice;
 use crate::config::ProducerConfig;
 use crate::error::{DeliveryError, DeliveryErrorKind};
 use crate::failure::Failure;
 use crate::outcome::Delivery;
-use crate::pipeline::{Action, BatchId, EntryReply, FlushId, ListedShard, Notice, Pipeline, StreamSummary};
+use crate::pipeline::{
+    Action, BatchId, Entry, EntryReply, FlushId, ListedShard, Notice, Pipeline, StreamSummary,
+};
 use crate::producer::attachments::Outlets;
 use crate::producer::permits::Amount;
 use crate::producer::ticket::Token;
@@ -27,6 +30,7 @@ pub(crate) struct StreamTask {
     stream: StreamName,
     pipeline: Pipeline<Token>,
     outlets: Outlets,
+    voice: Voice,
     transport: Arc<dyn Transport>,
     received: Vec<Command>,
     calls: JoinSet<Reply>,
@@ -64,6 +68,7 @@ impl StreamTask {
         let stream = intake.stream().clone();
         Self {
             pipeline: Pipeline::new(stream.clone(), config.stream(&stream), seed),
+            voice: Voice::new(stream.clone(), now()),
             stream,
             outlets,
             transport,
@@ -163,7 +168,7 @@ impl StreamTask {
         match reply {
             Ok(Reply::Sent(id, reply)) => {
                 if let Err(error) = &reply {
-                    tracing::debug!(stream = %self.stream, %error, "request failed");
+                    self.voice.request_failed(error, now());
                 }
                 self.pipeline.on_sent(id, reply, now());
             }
@@ -220,12 +225,18 @@ impl StreamTask {
     fn act(&mut self) {
         let now = now();
         self.outlets.metrics.on_turn(&mut self.pipeline, now);
+        self.voice.on_turn(&mut self.pipeline, now);
         let mut room = Amount::default();
         let mut flushed = Vec::new();
         while let Some(action) = self.pipeline.poll_action(now) {
             match action {
                 Action::Send(batch) => {
-                    let span = tracing::debug_span!("kpl.put_records", entries = batch.entries.len());
+                    let bytes = || batch.entries.iter().map(Entry::size).sum::<usize>();
+                    let span = tracing::debug_span!(
+                        "kpl.put_records",
+                        records = batch.entries.len(),
+                        bytes = bytes()
+                    );
                     let call = self.transport.put_records(&self.stream, batch.entries);
                     self.calls
                         .spawn(async move { Reply::Sent(batch.id, call.await) }.instrument(span));
@@ -243,6 +254,8 @@ impl StreamTask {
                         .spawn(async move { Reply::Described(call.await) }.instrument(span));
                 }
                 Action::Complete(token, outcome) => {
+                    let error = outcome.as_ref().err().map(tracing::field::display);
+                    tracing::trace!(stream = %self.stream, error, "record has its outcome");
                     let amount = token.amount();
                     let letter = self.outlets.letter(&token, &outcome);
                     self.hand_back(&outcome);

@@ -12,6 +12,7 @@ use rand::Rng;
 
 use super::backoff::Backoff;
 use super::buffered::{Buffered, merge};
+use super::departures::Reason;
 use super::lanes::LaneId;
 use super::limiter::Limiter;
 use super::terms::{Packing, Terms};
@@ -245,6 +246,17 @@ impl<T> Lane<T> {
         } else {
             free_at.max(oldest.arrival + terms.linger)
         })
+    }
+
+    /// Why the oldest record leaves, if it does now.
+    pub(super) fn reason(&self, terms: &Terms, flushed: u64, now: Instant) -> Reason {
+        match self.queue.front() {
+            Some(oldest) if oldest.history.count() > 0 => Reason::Again,
+            Some(oldest) if oldest.number < flushed => Reason::Flush,
+            _ if self.is_full(terms) => Reason::Full,
+            Some(oldest) if oldest.arrival + terms.linger > now => Reason::Company,
+            _ => Reason::Linger,
+        }
     }
 
     /// When what is on its way permits another request.

@@ -6,6 +6,7 @@ use kinesis_aggregation::{HashKey, ShardId};
 
 use super::action::EntryReply;
 use super::buffered::Buffered;
+use super::departures::Departures;
 use super::settle::SentEntry;
 use super::verdict::Verdict;
 use super::{Outbox, Pipeline};
@@ -26,6 +27,16 @@ impl<T> Pipeline<T> {
             .valid_from()
             .map(|from| now.saturating_duration_since(from));
         self.outbox.meter.sample(age);
+    }
+
+    /// Why records left since it was last asked.
+    pub(crate) fn take_departures(&mut self) -> Departures {
+        self.lanes.take_departures()
+    }
+
+    /// Requests on their way.
+    pub(crate) fn requests_under_way(&self) -> usize {
+        self.in_flight.len()
     }
 
     /// Notes in the meter how fast each shard is written to.

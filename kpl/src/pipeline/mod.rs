@@ -25,6 +25,7 @@ mod batcher;
 mod buffered;
 mod by_key;
 mod deadline_queue;
+mod departures;
 mod first_contact;
 mod flushes;
 mod isolation;
@@ -42,6 +43,8 @@ mod terms;
 mod token_bucket;
 mod verdict;
 
+#[cfg(test)]
+mod pace_tests;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]

@@ -76,7 +76,8 @@ pub(super) fn write(record: &SpooledRecord, out: &mut Vec<u8>) {
     let stream = record.stream.to_string();
     let stream_id = record.stream.stream_id();
     let hash_key = record.record.explicit_hash_key();
-    out.push(u8::from(stream_id.is_some()) * STREAM_ID | u8::from(hash_key.is_some()) * HASH_KEY);
+    let flag = |is_there: bool, flag: u8| if is_there { flag } else { 0 };
+    out.push(flag(stream_id.is_some(), STREAM_ID) | flag(hash_key.is_some(), HASH_KEY));
     field(stream.as_bytes(), out);
     if let Some(stream_id) = stream_id {
         field(stream_id.as_bytes(), out);
@@ -177,9 +178,9 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 const CRC_TABLE: [u32; 256] = {
     let mut table = [0; 256];
-    let mut n = 0;
+    let mut n: u32 = 0;
     while n < 256 {
-        let mut crc = n as u32;
+        let mut crc = n;
         let mut bit = 0;
         while bit < 8 {
             crc = if crc & 1 == 1 {
@@ -189,7 +190,7 @@ const CRC_TABLE: [u32; 256] = {
             };
             bit += 1;
         }
-        table[n] = crc;
+        table[n as usize] = crc;
         n += 1;
     }
     table

@@ -62,11 +62,18 @@ fn letters(keys: &[&str]) -> Vec<DeadLetter> {
 }
 
 fn producer(transport: &Arc<Scripted>, spool: Option<&Spool>) -> Producer {
+    with_config(transport, spool, ProducerConfig::default())
+}
+
+/// One whose records expire soon.
+fn impatient(transport: &Arc<Scripted>, spool: &Spool) -> Producer {
     let config = ProducerConfig::builder()
         .record_ttl(Duration::from_millis(300))
-        .first_contact_timeout(Duration::from_millis(300))
-        .build()
-        .expect("valid");
+        .first_contact_timeout(Duration::from_millis(300));
+    with_config(transport, Some(spool), config.build().expect("valid"))
+}
+
+fn with_config(transport: &Arc<Scripted>, spool: Option<&Spool>, config: ProducerConfig) -> Producer {
     let mut attachments = Attachments::default();
     if let Some(spool) = spool {
         attachments.set_dead_letters(spool.clone());
@@ -97,7 +104,7 @@ async fn what_failed_is_put_again_by_the_next_process_and_then_deleted() {
     down.be(Mood::Down);
     {
         let spool = directory.open();
-        let producer = producer(&down, Some(&spool));
+        let producer = impatient(&down, &spool);
         let mut tickets = Vec::new();
         for key in ["a", "b", "a"] {
             let record = Record::new(key, "data").expect("valid");
@@ -134,7 +141,7 @@ async fn what_fails_again_is_kept_once() {
     spool.take(letters(&["a", "b"])).await.expect("kept");
     let down = Scripted::new(1);
     down.be(Mood::Down);
-    let producer = producer(&down, Some(&spool));
+    let producer = impatient(&down, &spool);
     let replay = spool.replay(&producer).await.expect("put again");
     let report = replay.finish().await.expect("finished");
     assert_eq!((report.put, report.delivered, report.kept), (2, 0, 2));

@@ -4,6 +4,7 @@ mod connection;
 mod note;
 mod settings;
 mod syntax;
+mod value;
 
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::connection::{Endpoint, KplConnection};
+use super::connection::KplConnection;
 use super::note::{NoteKind, PropertiesError, PropertyNote};
 use super::syntax::Property;
+use super::value::Value;
 use crate::config::{
     Aggregation, MetricsConfig, MetricsGranularity, MetricsLevel, ProducerConfig, ProducerConfigBuilder,
     RateLimit, RetryPolicy, StreamConfig,
@@ -93,12 +94,14 @@ impl Reading {
             setting,
             text: property.value.trim_end(),
         };
-        let note = match self.batching(&value)? {
-            Some(note) => note,
-            None => match self.connecting(&value)? {
-                Some(note) => note,
-                None => self.observing(&value)?,
-            },
+        let note = if let Some(note) = self.packing(&value)? {
+            note
+        } else if let Some(note) = self.records(&value)? {
+            note
+        } else if let Some(note) = self.connecting(&value)? {
+            note
+        } else {
+            self.observing(&value)?
         };
         if let Some(kind) = note {
             self.note(property, kind);
@@ -129,8 +132,8 @@ impl Reading {
         self.builder = change(std::mem::take(&mut self.builder));
     }
 
-    /// What becomes of records. `None` if the setting is not about that.
-    fn batching(&mut self, value: &Value<'_>) -> Result<Option<Option<NoteKind>>, PropertiesError> {
+    /// How records are packed. `None` if the setting is not about that.
+    fn packing(&mut self, value: &Value<'_>) -> Result<Option<Option<NoteKind>>, PropertiesError> {
         let mut note = None;
         match value.setting {
             "AggregationEnabled" => {
@@ -161,6 +164,15 @@ impl Reading {
                 }
                 self.build(|b| b.collection_max_size(as_size(size.min(10 * MIB))));
             }
+            _ => return Ok(None),
+        }
+        Ok(Some(note))
+    }
+
+    /// What becomes of records. `None` if the setting is not about that.
+    fn records(&mut self, value: &Value<'_>) -> Result<Option<Option<NoteKind>>, PropertiesError> {
+        let mut note = None;
+        match value.setting {
             "RecordMaxBufferedTime" => {
                 let linger = value.ms(0, MAX)?;
                 if linger > HOUR {
@@ -234,9 +246,9 @@ impl Reading {
             }
             "Region" => self.connection.region = value.region()?,
             "KinesisEndpoint" => self.connection.kinesis.host = value.host()?,
-            "KinesisPort" => note = value.port_of(&mut self.connection.kinesis)?,
+            "KinesisPort" => self.connection.kinesis.port = Some(value.port()?),
             "CloudwatchEndpoint" => self.connection.cloudwatch.host = value.host()?,
-            "CloudwatchPort" => note = value.port_of(&mut self.connection.cloudwatch)?,
+            "CloudwatchPort" => self.connection.cloudwatch.port = Some(value.port()?),
             "StsEndpoint" => {
                 value.host()?;
                 note = Some(NoteKind::Moot(
@@ -347,97 +359,6 @@ impl Reading {
             _ => debug_assert!(false, "{} is in the list of settings only", value.setting),
         }
         Ok(None)
-    }
-}
-
-/// A value and where it stands.
-struct Value<'a> {
-    line: usize,
-    setting: &'static str,
-    text: &'a str,
-}
-
-impl Value<'_> {
-    fn number(&self, min: u64, max: u64) -> Result<u64, PropertiesError> {
-        let number = self
-            .text
-            .parse()
-            .ok()
-            .filter(|number| (min..=max).contains(number));
-        number.ok_or_else(|| PropertiesError::Number {
-            line: self.line,
-            setting: self.setting,
-            value: self.text.to_owned(),
-            min,
-            max,
-        })
-    }
-
-    fn ms(&self, min: u64, max: u64) -> Result<Duration, PropertiesError> {
-        self.number(min, max).map(Duration::from_millis)
-    }
-
-    /// The KPL takes anything but `true` for false; a slip of the pen shall not switch things off.
-    fn flag(&self) -> Result<bool, PropertiesError> {
-        self.one_of(&["false", "true"], "true or false")
-            .map(|place| place == 1)
-    }
-
-    fn one_of(&self, allowed: &[&str], expected: &'static str) -> Result<usize, PropertiesError> {
-        let place = allowed
-            .iter()
-            .position(|text| text.eq_ignore_ascii_case(self.text));
-        place.ok_or_else(|| self.unexpected(expected))
-    }
-
-    fn filled(&self) -> Option<&str> {
-        Some(self.text).filter(|text| !text.is_empty())
-    }
-
-    fn host(&self) -> Result<Option<String>, PropertiesError> {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
-        if !self.text.chars().all(is_plain) {
-            return Err(self.unexpected("a host name, without scheme, port and path"));
-        }
-        Ok(self.filled().map(str::to_owned))
-    }
-
-    fn port(&self) -> Result<u16, PropertiesError> {
-        let port = self.number(1, 65_535)?;
-        Ok(u16::try_from(port).unwrap_or(u16::MAX))
-    }
-
-    fn port_of(&self, endpoint: &mut Endpoint) -> Result<Option<NoteKind>, PropertiesError> {
-        endpoint.port = Some(self.port()?);
-        Ok(None)
-    }
-
-    /// `eu-west-1`, `us-gov-west-1`.
-    fn region(&self) -> Result<Option<String>, PropertiesError> {
-        let parts: Vec<_> = self.text.split('-').collect();
-        let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
-        let is_region = match parts.split_last() {
-            Some((number, words)) => {
-                number.len() == 1
-                    && number.bytes().all(|b| b.is_ascii_digit())
-                    && (2..=3).contains(&words.len())
-                    && words.iter().all(is_word)
-            }
-            None => false,
-        };
-        if is_region || self.text.is_empty() {
-            return Ok(self.filled().map(str::to_owned));
-        }
-        Err(self.unexpected("a Region, as in eu-west-1"))
-    }
-
-    fn unexpected(&self, expected: &'static str) -> PropertiesError {
-        PropertiesError::Text {
-            line: self.line,
-            setting: self.setting,
-            value: self.text.to_owned(),
-            expected,
-        }
     }
 }
 

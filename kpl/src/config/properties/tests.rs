@@ -17,9 +17,12 @@ fn pairs(text: &str) -> Vec<(usize, String, String)> {
     parse(text).expect(text).into_iter().map(of).collect()
 }
 
+/// Line, name and value of each property.
+type Read<'a> = &'a [(usize, &'a str, &'a str)];
+
 #[test]
 fn the_syntax_is_javas() {
-    let cases: [(&str, &[(usize, &str, &str)]); 12] = [
+    let cases: [(&str, Read<'_>); 12] = [
         ("a=b", &[(1, "a", "b")]),
         (
             "a : b\r\nc d\re\t=\tf",

@@ -122,7 +122,7 @@ impl Meter {
     pub(crate) fn on_buffered(&mut self, shard: &ShardId, waits: impl Iterator<Item = Duration>) {
         let tally = self.tally(shard);
         for_each_run(waits, |wait, n| {
-            tally.observe(Metric::BufferingTime, in_ms(wait), n)
+            tally.observe(Metric::BufferingTime, in_ms(wait), n);
         });
     }
 

@@ -84,7 +84,7 @@ fn what_is_added_at_a_shard_is_added_above() {
 fn pending_records_of_all_streams_are_a_sum() {
     let (mut registry, now) = registry();
     let other = StreamName::new("payments").expect("valid");
-    for (stream, value) in [(orders(), 10.0), (other.clone(), 5.0), (orders(), 2.0)] {
+    for (stream, value) in [(orders(), 10.0), (other, 5.0), (orders(), 2.0)] {
         let node = Node::of_stream(Metric::UserRecordsPending, &stream);
         registry.add(node, &once(value), now);
         registry.level(Metric::UserRecordsPending, &stream, value, now);
@@ -193,8 +193,8 @@ fn a_granularity_is_kept_in_memory_too() {
     assert_eq!(registry.len(), 1);
 }
 
-#[test]
-fn the_meter_counts_what_the_kpl_counts() {
+/// A meter that has seen one of everything on shard 7.
+fn busy_meter() -> Meter {
     let mut meter = Meter::default();
     meter.on_shards(&[ListedShard {
         id: shard(7),
@@ -226,62 +226,59 @@ fn the_meter_counts_what_the_kpl_counts() {
     meter.on_request(Duration::from_millis(40), 1, 1, Some("AccessDeniedException"));
     meter.on_entry(entry(1), EntryEnd::Unanswered);
     assert_eq!(meter.pending(), (1, 11));
+    meter
+}
 
+#[test]
+fn the_meter_counts_what_the_kpl_counts() {
+    let mut meter = busy_meter();
     let (mut registry, now) = registry();
     meter.take(&orders(), |node, counts| registry.add(node, counts, now));
+    assert!(meter.is_empty(), "taken");
     let all = registry.snapshot(seconds(60), now);
-    let shard_values = |metric| {
-        let series = all.shard(metric, &orders(), &seven);
-        series.map(|series| (series.total().count(), series.total().sum()))
-    };
-    let stream_values = |metric| {
-        let series = all.stream(metric, &orders());
-        series.map(|series| (series.total().count(), series.total().sum()))
-    };
-    assert_eq!(stream_values(Metric::UserRecordsReceived), Some((5, 5.0)));
-    assert_eq!(
-        shard_values(Metric::UserRecordsPut),
-        Some((4, 3.0)),
-        "mean is the success rate"
-    );
-    assert_eq!(shard_values(Metric::UserRecordsDataPut), Some((3, 30.0)));
-    assert_eq!(
-        shard_values(Metric::KinesisRecordsPut),
-        Some((2, 1.0)),
-        "answered requests only"
-    );
-    assert_eq!(shard_values(Metric::KinesisRecordsDataPut), Some((1, 100.0)));
-    assert_eq!(shard_values(Metric::UserRecordsPerKinesisRecord), Some((3, 5.0)));
-    assert_eq!(shard_values(Metric::RetriesPerRecord), Some((4, 2.0)));
-    assert_eq!(shard_values(Metric::UserRecordExpired), Some((1, 1.0)));
-    assert_eq!(shard_values(Metric::BufferingTime), Some((3, 50.0)));
-    assert_eq!(stream_values(Metric::RequestTime), Some((2, 60.0)));
-    assert_eq!(
-        stream_values(Metric::KinesisRecordsPerPutRecordsRequest),
-        Some((2, 3.0))
-    );
-    assert_eq!(
-        stream_values(Metric::UserRecordsPerPutRecordsRequest),
-        Some((2, 5.0))
-    );
-    assert_eq!(stream_values(Metric::PossibleDuplicates), Some((1, 1.0)));
-    assert_eq!(stream_values(Metric::OpenShards), Some((1, 1.0)));
-    // Entry refused, record expired, and a zero for the entry that was stored; the request as a whole at its stream.
-    assert_eq!(shard_values(Metric::AllErrors), Some((3, 2.0)));
-    assert_eq!(stream_values(Metric::AllErrors), Some((4, 3.0)));
+    let values = |series: Option<&MetricSeries>| series.map(|s| (s.total().count(), s.total().sum()));
+    let on_the_shard = [
+        // The mean is the rate of success.
+        (Metric::UserRecordsPut, 4, 3.0),
+        (Metric::UserRecordsDataPut, 3, 30.0),
+        // Of answered requests only.
+        (Metric::KinesisRecordsPut, 2, 1.0),
+        (Metric::KinesisRecordsDataPut, 1, 100.0),
+        (Metric::UserRecordsPerKinesisRecord, 3, 5.0),
+        (Metric::RetriesPerRecord, 4, 2.0),
+        (Metric::UserRecordExpired, 1, 1.0),
+        (Metric::BufferingTime, 3, 50.0),
+        // An entry refused, a record expired, and a zero for the entry that was stored.
+        (Metric::AllErrors, 3, 2.0),
+    ];
+    for (metric, count, sum) in on_the_shard {
+        let found = values(all.shard(metric, &orders(), &shard(7)));
+        assert_eq!(found, Some((count, sum)), "{metric:?}");
+    }
+    let on_the_stream = [
+        (Metric::UserRecordsReceived, 5, 5.0),
+        (Metric::RequestTime, 2, 60.0),
+        (Metric::KinesisRecordsPerPutRecordsRequest, 2, 3.0),
+        (Metric::UserRecordsPerPutRecordsRequest, 2, 5.0),
+        (Metric::PossibleDuplicates, 1, 1.0),
+        (Metric::OpenShards, 1, 1.0),
+        // The request that failed as a whole as well.
+        (Metric::AllErrors, 4, 3.0),
+    ];
+    for (metric, count, sum) in on_the_stream {
+        let found = values(all.stream(metric, &orders()));
+        assert_eq!(found, Some((count, sum)), "{metric:?}");
+    }
     let codes: Vec<_> = all
         .errors()
         .map(|(code, counts)| (code, counts.count()))
         .collect();
-    assert_eq!(
-        codes,
-        [
-            ("AccessDeniedException", 1),
-            ("Expired", 1),
-            ("InternalFailure", 1)
-        ]
-    );
-    assert!(meter.is_empty(), "taken");
+    let expected = [
+        ("AccessDeniedException", 1),
+        ("Expired", 1),
+        ("InternalFailure", 1),
+    ];
+    assert_eq!(codes, expected);
 }
 
 fn paths(datums: &[MetricDatum]) -> Vec<String> {

@@ -13,6 +13,7 @@ use crate::pipeline::aggregator::{Aggregator, Packed};
 use crate::pipeline::batcher::Room;
 use crate::pipeline::buffered::Buffered;
 use crate::pipeline::deadline_queue::DeadlineQueue;
+use crate::pipeline::departures::Departures;
 use crate::pipeline::lane::{Lane, ShareId};
 use crate::pipeline::retry_budget::Repetitions;
 use crate::pipeline::terms::{Packing, Terms};
@@ -52,6 +53,7 @@ pub(in crate::pipeline) struct Lanes<T> {
     /// Whose turn it was, while the service distributes records.
     turn: usize,
     aggregator: Aggregator,
+    departures: Departures,
 }
 
 impl<T> Lanes<T> {
@@ -69,6 +71,7 @@ impl<T> Lanes<T> {
             flushed: 0,
             turn: 0,
             aggregator: Aggregator::new(),
+            departures: Departures::default(),
         }
     }
 
@@ -103,6 +106,11 @@ impl<T> Lanes<T> {
     /// The lanes that records are routed to.
     pub(in crate::pipeline) fn routed(&self) -> impl Iterator<Item = &Lane<T>> {
         self.routes.iter().map(|(_, id)| self.lane(*id))
+    }
+
+    /// Why records left since it was last asked.
+    pub(in crate::pipeline) fn take_departures(&mut self) -> Departures {
+        std::mem::take(&mut self.departures)
     }
 
     /// When time next matters to a lane.
@@ -255,11 +263,14 @@ impl<T> Lanes<T> {
             slots,
             aggregator,
             repetitions,
+            departures,
+            flushed,
             ..
         } = self;
         let lane = slots[id.0]
             .as_mut()
             .expect("invariant: a lane lives while it is named");
+        let reason = lane.reason(terms, *flushed, now);
         let allowance = lane.limiter.allowance(now);
         let packed = aggregator.take(lane, terms, room, allowance, max_slots);
         if packed.is_empty() {
@@ -267,6 +278,8 @@ impl<T> Lanes<T> {
         }
         let bytes = packed.iter().map(|packed| packed.entry.size()).sum();
         lane.limiter.spend(packed.len(), bytes, now);
+        let records = packed.iter().map(|packed| packed.records.len()).sum();
+        departures.count(reason, packed.len(), records);
         let share = lane.on_sent(packed.len(), now);
         for packed in packed {
             repetitions.on_sent(packed.is_repetition(), now);

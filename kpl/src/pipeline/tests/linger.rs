@@ -147,3 +147,26 @@ fn data_that_looks_like_an_aggregate_is_wrapped() {
         assert_eq!(rig.delivered[0].1.sub_sequence_number(), Some(0));
     }
 }
+
+#[test]
+fn it_is_known_why_records_left() {
+    let mut rig = Rig::with_shards(config(), 2);
+    rig.put_at(1, 0);
+    rig.wait(ms(100));
+    rig.request_fails("InternalFailure");
+    rig.wait(ms(200));
+    rig.stored_on(0);
+    rig.put_at(2, 0);
+    rig.flush();
+    rig.stored_on(0);
+    for token in 3..6 {
+        rig.put(token, at(0, 20_000));
+    }
+    rig.stored_on(0);
+    let departures = rig.pipeline.take_departures();
+    assert_eq!(
+        departures.to_string(),
+        "linger 1, full 1, flush 1, again 1, company 0"
+    );
+    assert_eq!(rig.pipeline.take_departures().records, 0, "taken");
+}
