@@ -50,8 +50,8 @@ pub enum Ordering {
     /// Records of one key are first stored in the order they were put, whatever fails meanwhile: a shard has one
     /// request on its way, and what failed goes before what came later.
     PerKey,
-    /// Records of one key are stored in order as long as nothing fails. A shard may have several requests on their
-    /// way, and what failed delays nothing else.
+    /// Records of one key are stored in order as long as nothing fails or is late. What failed delays nothing else, and
+    /// a request that is unanswered for 100 ms may be passed by up to three others of its shard.
     Relaxed,
 }
 

@@ -119,15 +119,19 @@ impl StreamConfig {
 
     /// How fast one shard is written to (KPL: `RateLimit`).
     ///
-    /// Lower leaves room for other producers and is throttled less. Default 150 %, from 1 %. The first second after a
-    /// pause may hold a burst of 1,000 records and 1 MiB more.
+    /// Lower leaves room for other producers and is throttled less. Default 150 %, from 1 %. After a pause a burst of
+    /// 1,000 records and 1 MiB may come on top, of half as much while the rate [adapts](Self::with_adaptive_rate).
     #[must_use]
     pub fn with_rate_limit(mut self, limit: RateLimit) -> Self {
         self.rate_limit = limit;
         self
     }
 
-    /// Whether the rate gives way when the service throttles (no KPL equal). Default enabled.
+    /// Whether the rate gives way when the service throttles (no KPL equal).
+    ///
+    /// Each shard then has a rate of its own below [`rate_limit`](Self::with_rate_limit): it begins at the documented
+    /// quota, falls to what others leave, and rises when they leave more. Default enabled; it has no effect beside
+    /// [`RateLimit::Unlimited`].
     #[must_use]
     pub fn with_adaptive_rate(mut self, adaptive: AdaptiveRate) -> Self {
         self.adaptive_rate = adaptive;
@@ -168,8 +172,11 @@ impl StreamConfig {
         self
     }
 
-    /// How old the list of shards may become before it is fetched again although nothing speaks against it (no KPL
-    /// equal: it never does). Default 1 min, 1 s to 24 h.
+    /// How old the list of shards may become, while records are put, before it is fetched again although nothing speaks
+    /// against it (no KPL equal: it never does). The old list stays in force meanwhile.
+    ///
+    /// After a longer pause the first records wait for an answer, as the stream may have been made anew; or for the
+    /// failure to get one. Default 1 min, with jitter downwards, 1 s to 24 h.
     #[must_use]
     pub fn with_shard_refresh(mut self, every: Duration) -> Self {
         self.shard_refresh = every;
