@@ -90,13 +90,13 @@ fn is_a_test(source: &str, name: &str) -> bool {
     else {
         return false;
     };
-    let attributes = before.lines().rev().skip(1).take_while(|line| {
+    // What stands before the function on its own line is no attribute: `async`, say.
+    let above = &before[..before.rfind('\n').unwrap_or(0)];
+    let mut attributes = above.lines().rev().take_while(|line| {
         let line = line.trim();
         line.starts_with(['#', '/', ')', ']']) || line.starts_with("clippy::") || line.starts_with("reason")
     });
-    attributes
-        .into_iter()
-        .any(|line| line.contains("test]") || line.contains("test("))
+    attributes.any(|line| line.contains("test]") || line.contains("test("))
 }
 
 #[test]
