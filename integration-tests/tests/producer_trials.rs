@@ -11,6 +11,16 @@ fn one_shard_at_its_limits() {
 }
 
 #[test]
+fn one_shard_at_its_limits_shared_with_another_producer() {
+    assert_kept("competition");
+}
+
+#[test]
+fn one_record_that_the_service_refuses() {
+    assert_kept("poison");
+}
+
+#[test]
 fn an_outage_that_records_outlive() {
     assert_kept("outage");
 }
@@ -37,6 +47,12 @@ fn replies_are_lost() {
 }
 
 #[test]
+fn a_loss_is_not_forgotten() {
+    let report = assert_kept("lost-long-ago");
+    assert!(report.balance().duplicates > 0, "none was lost that mattered");
+}
+
+#[test]
 fn a_split_every_five_seconds() {
     assert_kept("splits");
 }
@@ -54,6 +70,14 @@ fn a_thousand_shards() {
 #[test]
 fn a_low_rate() {
     assert_kept("low-rate");
+}
+
+/// What shows that the order of all the others means something: it can be lost, and the books tell.
+#[test]
+fn relaxed_ordering_loses_order_and_nothing_else() {
+    let scenario = scenario_with("entries", Ordering::Relaxed);
+    let report = assert_kept_by(&scenario, 7);
+    assert!(report.balance().order_breaks > 0, "{report}");
 }
 
 #[test]
@@ -78,10 +102,14 @@ fn splits_and_merges_lose_nothing_and_repeat_nothing() {
 }
 
 fn scenario(name: &str) -> Scenario {
+    scenario_with(name, Ordering::PerKey)
+}
+
+fn scenario_with(name: &str, ordering: Ordering) -> Scenario {
     let setting = Setting {
         length: Length::Short,
         flights: None,
-        ordering: Ordering::PerKey,
+        ordering,
     };
     let mut scenarios = setting.scenarios().into_iter();
     scenarios.find(|scenario| scenario.name() == name).unwrap()

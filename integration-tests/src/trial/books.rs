@@ -24,7 +24,7 @@ pub struct Books {
 struct Entry {
     key: u32,
     /// Where the producer said that it is.
-    position: u64,
+    position: u32,
     outcome: Outcome,
     copies: u8,
     is_where_told: bool,
@@ -54,10 +54,11 @@ pub struct Position<'a> {
 }
 
 impl Position<'_> {
-    fn fingerprint(&self) -> u64 {
+    #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+    fn fingerprint(&self) -> u32 {
         let mut hasher = DefaultHasher::new();
         (self.shard, self.sequence_number, self.sub_sequence_number).hash(&mut hasher);
-        hasher.finish()
+        hasher.finish() as u32
     }
 }
 

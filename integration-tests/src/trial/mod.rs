@@ -13,6 +13,7 @@
 //! first stored in the order in which they were put.
 
 mod books;
+mod catalogue;
 mod competitor;
 mod error;
 mod events;
@@ -28,6 +29,7 @@ mod series;
 mod stage;
 
 pub use books::{Balance, Books, Position};
+pub use catalogue::{Length, Setting};
 pub use error::TrialError;
 pub use events::{Events, Source};
 pub use latencies::Latencies;
@@ -37,6 +39,6 @@ pub use process::Usage;
 pub use reader::{Read, read};
 pub use report::Report;
 pub use resharder::Resharding;
-pub use scenario::{Length, Scenario, Setting};
+pub use scenario::Scenario;
 pub use series::Series;
 pub use stage::{Stage, serve};

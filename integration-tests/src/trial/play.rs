@@ -220,11 +220,7 @@ impl<'a> Course<'a> {
                         sequence_number: delivery.sequence_number(),
                         sub_sequence_number: delivery.sub_sequence_number(),
                     };
-                    let failures = delivery.attempts().filter_map(kpl::Attempt::failure);
-                    let perhaps_before = failures
-                        .map(kpl::Failure::kind)
-                        .any(|kind| kind.may_have_been_stored());
-                    books.acknowledged(number, position, perhaps_before);
+                    books.acknowledged(number, position, delivery.may_be_duplicate());
                     // The outcomes are looked at in the order of putting; when each was there its attempt knows.
                     if let Some(last) = delivery.attempts().last() {
                         let at = last.started_at() + last.duration();

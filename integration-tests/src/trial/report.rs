@@ -52,15 +52,15 @@ impl Report {
         share(self.wire.throttled, self.wire.entries)
     }
 
-    /// Bytes of records that consumers see for the first time, of what the shards' limits let in, a second's worth at
-    /// the opening included, less what a competitor put. `None` without limits or with changing shards.
+    /// Bytes of records that consumers see for the first time, keys included, of what the shards' rate lets in while
+    /// it took, less what a competitor put. `None` without limits or with changing shards.
     #[must_use]
     pub fn goodput(&self) -> Option<f64> {
         if !self.scenario.limits || self.scenario.resharding.is_some() {
             return None;
         }
         let per_second = SHARD_BYTES_PER_SECOND as f64 * f64::from(self.scenario.shards);
-        let room = per_second * (self.took.as_secs_f64() + 1.0) - self.read.competitor_bytes as f64;
+        let room = per_second * self.took.as_secs_f64() - self.read.competitor_bytes as f64;
         let useful = self.read.bytes - self.read.repeated_bytes;
         Some(useful as f64 / room)
     }
@@ -90,7 +90,6 @@ impl Report {
                 "copies are not reported as possible",
                 balance.unreported_duplicates,
             ),
-            ("records are behind later ones of their key", balance.order_breaks),
             ("copies are of records never put", balance.strangers),
         ];
         let zeros = zeros.into_iter().filter(|(_, count)| *count > 0);
@@ -241,8 +240,11 @@ impl Report {
         ];
         if let Some(goodput) = self.goodput() {
             let of = match self.scenario.competitor {
-                Some(_) => "what the competitor left",
-                None => "the limit",
+                Some(_) => {
+                    let taken = mib(self.read.competitor_bytes) / self.took.as_secs_f64().max(1e-3);
+                    format!("what the competitor left, who put {taken:.2} MiB/s")
+                }
+                None => "the limit".to_owned(),
             };
             rows.push(("goodput", format!("{:.2} % of {of}", goodput * 1e2)));
         }
