@@ -1,5 +1,7 @@
 //! The rate against a bucket as the service keeps it, with others who drain it.
 
+#![expect(clippy::cast_possible_truncation, reason = "seconds and entries are few")]
+
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;

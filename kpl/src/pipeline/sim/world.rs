@@ -83,7 +83,7 @@ impl Sim {
     }
 
     /// The refusal of a request with a record that nobody takes; it may name the entry.
-    fn poison_in(&mut self, batch: &Batch) -> Option<Failure> {
+    fn poison_in(&self, batch: &Batch) -> Option<Failure> {
         let every = self.weather.poison_every?;
         let place = batch.entries.iter().position(|entry| {
             let members = members(&entry.data, entry.hash_key);
