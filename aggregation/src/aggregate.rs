@@ -4,12 +4,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
-use crate::envelope::{ENVELOPE_LEN, MAGIC, OUTER_PARTITION_KEY, looks_like_aggregate};
+use crate::envelope::{DIGEST_LEN, ENVELOPE_LEN, MAGIC, OUTER_PARTITION_KEY, looks_like_aggregate};
 use crate::hash_key::{HashKey, md5_of};
 use crate::key_index::{KeyIndex, hash_of_number, hash_of_text};
 use crate::limits::AggregateLimits;
+use crate::md5_lanes::md5_of_all;
 use crate::proto::{body, record};
 use crate::wire::{KEY_LEN, delimited_len, put_delimiter, put_varint_field, varint_len};
 
@@ -123,12 +124,22 @@ impl AggregateBuilder {
     /// Takes out what is inside, as the data of one Kinesis record; `None` if nothing is. The builder is
     /// empty afterwards and keeps its memory for the next aggregate.
     pub fn seal(&mut self) -> Option<SealedAggregate> {
+        self.seal_with(md5_of)
+    }
+
+    /// The same with zeros in place of the digest: an aggregate that no consumer takes for one, until
+    /// [`write_digests`] has completed it. Several are digested at once for much less than one by one.
+    pub fn seal_undigested(&mut self) -> Option<SealedAggregate> {
+        self.seal_with(|_| [0; DIGEST_LEN])
+    }
+
+    fn seal_with(&mut self, digest: impl FnOnce(&[u8]) -> [u8; DIGEST_LEN]) -> Option<SealedAggregate> {
         if self.count == 0 {
             return None;
         }
         let is_aggregate = self.is_aggregate();
         let data = if is_aggregate {
-            self.encode()
+            self.encode(digest)
         } else {
             self.only_record()
         };
@@ -158,13 +169,13 @@ impl AggregateBuilder {
             + self.records.len()
     }
 
-    fn encode(&self) -> Bytes {
+    fn encode(&self, digest: impl FnOnce(&[u8]) -> [u8; DIGEST_LEN]) -> Bytes {
         let mut out = Vec::with_capacity(self.aggregate_len());
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&self.partition_keys.encoded);
         out.extend_from_slice(&self.explicit_hash_keys.encoded);
         out.extend_from_slice(&self.records);
-        let digest = md5_of(&out[MAGIC.len()..]);
+        let digest = digest(&out[MAGIC.len()..]);
         out.extend_from_slice(&digest);
         Bytes::from(out)
     }
@@ -173,6 +184,27 @@ impl AggregateBuilder {
         // The data is the last field of the record, and there is one record.
         Bytes::copy_from_slice(&self.records[self.records.len() - self.first.data_len..])
     }
+}
+
+/// Completes the data of aggregates that were [sealed without digest](AggregateBuilder::seal_undigested): single
+/// records must not be among them. Copies nothing, as long as nobody shares the data.
+pub fn write_digests<'a>(aggregates: impl IntoIterator<Item = &'a mut Bytes>) {
+    let mut aggregates: Vec<&mut Bytes> = aggregates.into_iter().collect();
+    let bodies: Vec<&[u8]> = aggregates.iter().map(|data| body_of(data)).collect();
+    let digests = md5_of_all(&bodies);
+    for (data, digest) in aggregates.iter_mut().zip(digests) {
+        let taken = core::mem::take(*data);
+        let mut open = taken
+            .try_into_mut()
+            .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+        let end = open.len();
+        open[end - DIGEST_LEN..].copy_from_slice(&digest);
+        **data = open.freeze();
+    }
+}
+
+fn body_of(aggregate: &[u8]) -> &[u8] {
+    &aggregate[MAGIC.len()..aggregate.len() - DIGEST_LEN]
 }
 
 /// The record would take the aggregate over a limit. It is still the caller's; nothing has changed.

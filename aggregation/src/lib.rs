@@ -59,6 +59,7 @@ mod envelope;
 mod hash_key;
 mod key_index;
 mod limits;
+mod md5_lanes;
 mod proto;
 mod shard_id;
 mod wire;
@@ -71,7 +72,7 @@ mod tests;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-pub use aggregate::{AggregateBuilder, Full, SealedAggregate};
+pub use aggregate::{AggregateBuilder, Full, SealedAggregate, write_digests};
 pub use deaggregate::{
     Deaggregated, DroppedAggregate, HandedBackAggregate, MalformedReason, OutOfRange, RawReason, SubRecord,
     SubRecordParts, deaggregate,

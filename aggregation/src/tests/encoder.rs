@@ -239,3 +239,46 @@ fn only_a_whole_envelope_looks_like_an_aggregate() {
         assert!(!looks_like_aggregate(&flipped), "byte {place}");
     }
 }
+
+/// What is digested later, with others, is what would have been digested at once.
+#[test]
+fn digests_may_come_later() {
+    for count in 0..10_usize {
+        let sealed = |seal: fn(&mut AggregateBuilder) -> Option<crate::SealedAggregate>| {
+            (0..count)
+                .map(|n| {
+                    let mut builder = AggregateBuilder::new(AggregateLimits::DEFAULT);
+                    for record in 0..=n + 1 {
+                        let key = format!("key-{record}");
+                        let data = vec![b'x'; n * 37];
+                        let hash_key = HashKey::of_partition_key(&key);
+                        builder.try_push(&key, None, hash_key, &data).unwrap();
+                    }
+                    seal(&mut builder).unwrap().into_data()
+                })
+                .collect::<Vec<_>>()
+        };
+        let at_once = sealed(AggregateBuilder::seal);
+        let mut later = sealed(AggregateBuilder::seal_undigested);
+        assert!(
+            later
+                .iter()
+                .zip(&at_once)
+                .all(|(later, at_once)| later != at_once)
+        );
+        let _shared = later.first().cloned();
+        crate::write_digests(later.iter_mut());
+        assert_eq!(later, at_once);
+    }
+}
+
+#[test]
+fn four_keys_are_hashed_as_one() {
+    let long = "x".repeat(256);
+    for keys in [["", "a", "ab", "abc"], ["a", &long, &long[..55], &long[..56]]] {
+        assert_eq!(
+            HashKey::of_four_partition_keys(keys),
+            keys.map(HashKey::of_partition_key)
+        );
+    }
+}

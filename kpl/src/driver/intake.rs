@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use kinesis_aggregation::HashKey;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +29,6 @@ pub(crate) enum Command {
     /// Deliver a record.
     Put {
         record: Record,
-        hash_key: HashKey,
         arrival: Instant,
         token: Token,
     },
@@ -42,11 +40,10 @@ pub(crate) enum Command {
     Oldest(oneshot::Sender<Option<Instant>>),
 }
 
-/// A record, its hash key, and the room that was taken for it.
+/// A record, and the room that it takes.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) record: Record,
-    hash_key: HashKey,
     pub(crate) amount: Amount,
     pub(crate) origin: Origin,
 }
@@ -179,7 +176,7 @@ impl Intake {
         }
     }
 
-    /// A record, ready to be queued; hashed on the caller's thread, since the task has all records to care for.
+    /// A record, ready to be queued.
     pub(crate) fn prepare(&self, record: Record) -> Result<Prepared, Unprepared> {
         match self.limits.check(&record) {
             Ok(Admission::Granted) => self
@@ -215,7 +212,6 @@ impl Intake {
     fn prepare_admitted(&self, record: Record) -> Result<Prepared, (Record, PutError)> {
         match self.cost_of(1, record.size()) {
             Ok(amount) => Ok(Prepared {
-                hash_key: record.hash_key(),
                 record,
                 amount,
                 origin: Origin::Caller,
@@ -395,14 +391,13 @@ impl Gate {
     fn push(&mut self, prepared: Prepared, arrival: Instant) -> DeliveryTicket {
         let Prepared {
             record,
-            hash_key,
             amount,
             origin,
         } = prepared;
         let (token, ticket) = self.tickets.issue(amount.bytes, origin);
         self.held.add(amount);
         self.taken += 1;
-        self.queue.push(record, hash_key, arrival, token);
+        self.queue.push(record, arrival, token);
         ticket
     }
 
@@ -416,12 +411,11 @@ impl Gate {
 }
 
 impl Queue {
-    fn push(&mut self, record: Record, hash_key: HashKey, arrival: Instant, token: Token) {
+    fn push(&mut self, record: Record, arrival: Instant, token: Token) {
         self.bytes += record.size();
         self.oldest.get_or_insert(arrival);
         self.commands.push(Command::Put {
             record,
-            hash_key,
             arrival,
             token,
         });

@@ -8,6 +8,7 @@
 //!      └───────────────────────────────────────────────────────────────────────────────┘
 //! ```
 
+mod hashing;
 pub(crate) mod intake;
 pub(crate) mod sdk;
 pub(crate) mod streams;

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument as _;
 
+use super::hashing::hash_keys;
 use super::intake::{Command, Intake, Phase, Rest, now};
 use super::transport::Transport;
 use super::voice::Voice;
@@ -109,14 +110,17 @@ impl StreamTask {
     fn take_commands(&mut self) {
         let phase = self.door.0.take(&mut self.received);
         let now = now();
+        let mut hash_keys = hash_keys(&self.received).into_iter();
         for command in self.received.drain(..) {
             match command {
                 Command::Put {
                     record,
-                    hash_key,
                     arrival,
                     token,
-                } => self.pipeline.put_since(record, hash_key, token, arrival, now),
+                } => {
+                    let hash_key = hash_keys.next().expect("invariant: there is one for each put");
+                    self.pipeline.put_since(record, hash_key, token, arrival, now);
+                }
                 Command::AskLimit => self.pipeline.want_record_limit(now),
                 Command::Flush(done) => {
                     let id = self.pipeline.flush(now);

@@ -34,6 +34,8 @@ pub(super) struct Packed<T> {
     pub(super) entry: Entry,
     pub(super) records: Vec<Buffered<T>>,
     pub(super) is_aggregate: bool,
+    /// Whether its digest is still to be written, together with those of others.
+    pub(super) lacks_digest: bool,
 }
 
 impl<T> Packed<T> {
@@ -185,7 +187,7 @@ impl Aggregator {
             reserved,
             ..
         } = slot;
-        let packed = match builder.seal() {
+        let packed = match builder.seal_undigested() {
             Some(sealed) => {
                 let is_aggregate = sealed.is_aggregate();
                 let entry = entry_of(sealed, outer_key);
@@ -193,6 +195,7 @@ impl Aggregator {
                 Some(Packed {
                     entry,
                     is_aggregate,
+                    lacks_digest: is_aggregate,
                     records,
                 })
             }
@@ -220,6 +223,7 @@ impl Aggregator {
             entry,
             records,
             is_aggregate: true,
+            lacks_digest: false,
         })
     }
 
@@ -235,6 +239,7 @@ impl Aggregator {
                     entry: entry_of(sealed, outer_key),
                     records: vec![record],
                     is_aggregate: true,
+                    lacks_digest: false,
                 };
             }
         }
@@ -247,6 +252,7 @@ impl Aggregator {
             entry,
             records: vec![record],
             is_aggregate: false,
+            lacks_digest: false,
         }
     }
 

@@ -109,6 +109,7 @@ impl Aggregator {
             entry,
             records: group.records,
             is_aggregate: true,
+            lacks_digest: false,
         })
     }
 }

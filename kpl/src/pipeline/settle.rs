@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kinesis_aggregation::ShardId;
+use kinesis_aggregation::{ShardId, write_digests};
 
 use super::Pipeline;
 use super::action::{Batch, BatchId, Entry, EntryReply, Stored};
@@ -162,6 +162,7 @@ impl<T> Pipeline<T> {
     /// Books a request and gives it its id.
     pub(super) fn send(&mut self, shares: Vec<Share<T>>, now: Instant) -> Batch {
         let mut wire: Vec<Entry> = Vec::with_capacity(shares.len());
+        let mut lacking = Vec::with_capacity(shares.len());
         let mut entries = Vec::with_capacity(shares.len());
         for Share { lane, share, packed } in shares {
             let shard = self.lanes.lane(lane).shard.clone();
@@ -173,8 +174,11 @@ impl<T> Pipeline<T> {
                 is_aggregate: packed.is_aggregate,
                 size: packed.entry.size(),
             });
+            lacking.push(packed.lacks_digest);
             wire.push(packed.entry);
         }
+        let due = wire.iter_mut().zip(lacking).filter(|(_, lacks)| *lacks);
+        write_digests(due.map(|(entry, _)| &mut entry.data));
         self.book(entries, wire, None, now)
     }
 
