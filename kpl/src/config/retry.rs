@@ -15,7 +15,7 @@ use crate::failure::FailureKind;
 /// ```
 /// # use std::num::NonZeroU32;
 /// # use std::time::Duration;
-/// use kinesis_kpl::{FailureKind, RetryPolicy, RetryRule};
+/// use kpl::{FailureKind, RetryPolicy, RetryRule};
 ///
 /// let policy = RetryPolicy::default()
 ///     .with_max_attempts(NonZeroU32::new(5))

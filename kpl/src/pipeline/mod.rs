@@ -9,8 +9,8 @@
 //!          Action::ListShards ◄── shard_map ◄────────────────────── on_shards
 //! ```
 //!
-//! There are four kinds of method. *Commands* from the application: [`put`](Pipeline::put), [`flush`](Pipeline::flush).
-//! *Events* from the world: [`on_sent`](Pipeline::on_sent), [`on_shards`](Pipeline::on_shards),
+//! There are four kinds of method. *Commands* from the application: [`put_since`](Pipeline::put_since),
+//! [`flush`](Pipeline::flush), [`abandon`](Pipeline::abandon). *Events* from the world: [`on_sent`](Pipeline::on_sent), [`on_shards`](Pipeline::on_shards),
 //! [`handle_timeout`](Pipeline::handle_timeout). *Work*: [`poll_action`](Pipeline::poll_action),
 //! [`poll_timeout`](Pipeline::poll_timeout). *Questions*: [`is_idle`](Pipeline::is_idle),
 //! [`outstanding`](Pipeline::outstanding). After any command or event, take all actions, then ask for the timeout.
