@@ -10,19 +10,26 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::ConsumerConfig;
 use crate::coordinator::Worker;
+use crate::coordinator::pace::ScanPace;
+use crate::cost::{self, CostForecast, Outlook};
 use crate::error::{ConfigError, RunError};
+use crate::events::{Bell, Ear, Events};
+use crate::fleet::{NewFleet, VersionSetting};
+use crate::health::{ConsumerState, Health, Stage};
 use crate::process::hands::{Tally, Workshop};
 use crate::processor::RecordProcessorFactory;
 use crate::source::ahead::Budget;
 use crate::source::kinesis::KinesisStream;
 use crate::store::LeaseStore;
 use crate::store::dynamodb::DynamoDbLeaseStore;
+use crate::store::memory::MemoryLeaseStore;
 
 /// One worker of a consumer application (KCL: `Scheduler`).
 #[derive(Debug)]
 #[must_use = "a consumer does nothing until it is run"]
 pub struct Consumer<F> {
     worker: Worker<KinesisStream, F>,
+    tableless: bool,
 }
 
 impl Consumer<()> {
@@ -34,6 +41,7 @@ impl Consumer<()> {
             kinesis: None,
             dynamodb: None,
             store: None,
+            tableless: false,
         }
     }
 }
@@ -44,14 +52,38 @@ impl<F: RecordProcessorFactory> Consumer<F> {
     pub fn handle(&self) -> ConsumerHandle {
         ConsumerHandle {
             stop: self.worker.stop.clone(),
-            state: self.worker.state.subscribe(),
+            state: self.worker.board.subscribe(),
+            ear: self.worker.shop.bell.ear(),
         }
+    }
+
+    /// What a fleet of `workers` such workers, at rest over `leases` unfinished shards, will ask of DynamoDB. Where a new
+    /// application would have a leader, with one. Checkpoints are not counted: they take the place of heartbeats.
+    #[must_use]
+    pub fn cost_forecast(&self, leases: u32, workers: u32) -> CostForecast {
+        let config = &self.worker.shop.config;
+        let pace = ScanPace::new(&config.coordination, &config.leasing);
+        let led = config.membership.new_fleet == NewFleet::ThreeX
+            || config.membership.version == VersionSetting::ThreeX;
+        let mut outlook = Outlook::new(leases, workers);
+        outlook.failover = config.leasing.failover;
+        outlook.scan_interval = pace.steady(leases, workers > 1);
+        outlook.coordination = match (self.tableless, led) {
+            (true, _) => cost::Coordination::NoTable,
+            (false, true) => cost::Coordination::Leader,
+            (false, false) => cost::Coordination::EachForItself,
+        };
+        CostForecast::new(outlook)
     }
 
     /// Reads the stream until [`ConsumerHandle::shutdown`] is called.
     ///
+    /// On a runtime with several threads heartbeats run on a thread of their own, which a processor that blocks its thread
+    /// cannot hold up. Everything else runs on the caller's runtime.
+    ///
     /// # Errors
-    /// [`RunError`], if it cannot start. Once started it rides out failures, and ends only when asked to.
+    /// [`RunError`], if it cannot start. Once started it rides out failures, and ends by itself only when it could never
+    /// again do anything: the lease table is gone or refuses it, or another live worker has its id. The error says which.
     ///
     /// # Cancel safety
     /// Dropping the future drops the processors wherever they are and leaves the leases to expire, as a crash would: records
@@ -90,6 +122,7 @@ pub struct ConsumerBuilder {
     kinesis: Option<aws_sdk_kinesis::Client>,
     dynamodb: Option<aws_sdk_dynamodb::Client>,
     store: Option<Arc<dyn LeaseStore>>,
+    tableless: bool,
 }
 
 impl ConsumerBuilder {
@@ -115,6 +148,18 @@ impl ConsumerBuilder {
     /// Keeps leases elsewhere than in DynamoDB, e.g. in [`MemoryLeaseStore`](crate::MemoryLeaseStore) for tests.
     pub fn lease_store(mut self, store: Arc<dyn LeaseStore>) -> Self {
         self.store = Some(store);
+        self.tableless = false;
+        self
+    }
+
+    /// Does without a lease table: this one worker reads every shard of the stream, and asks nothing of DynamoDB. For a tail of a
+    /// stream, a trial, or a worker that there is only one of.
+    ///
+    /// Checkpoints last as long as the consumer: each start begins at the initial position. Two such workers both read
+    /// everything.
+    pub fn without_table(mut self) -> Self {
+        self.store = Some(Arc::new(MemoryLeaseStore::new()));
+        self.tableless = true;
         self
     }
 
@@ -146,14 +191,15 @@ impl ConsumerBuilder {
             factory: Arc::new(factory),
             budget: Budget::new(config.retrieval.prefetch_bytes),
             tally: Tally::default(),
+            bell: Bell::new(),
             config,
         };
-        let state = watch::Sender::new(ConsumerState::default());
         Ok(Consumer {
+            tableless: self.tableless,
             worker: Worker {
                 shop: Arc::new(shop),
                 stop: CancellationToken::new(),
-                state,
+                board: watch::Sender::new(ConsumerState::default()),
             },
         })
     }
@@ -171,17 +217,12 @@ fn complete<'a>(service: &'static str, sdk: &'a SdkConfig) -> Result<&'a SdkConf
     Ok(sdk)
 }
 
-/// What a running consumer shows of itself.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct ConsumerState {
-    pub(crate) leases_held: usize,
-}
-
 /// Stops a consumer and looks at it. Cheap to clone; keeps nothing alive.
 #[derive(Debug, Clone)]
 pub struct ConsumerHandle {
     stop: CancellationToken,
     state: watch::Receiver<ConsumerState>,
+    ear: Ear,
 }
 
 impl ConsumerHandle {
@@ -209,8 +250,36 @@ impl ConsumerHandle {
         if self.has_ended() {
             0
         } else {
-            self.state.borrow().leases_held
+            self.state.borrow().leases.len()
         }
+    }
+
+    /// How the consumer is: its stage of life and each lease it holds.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        if self.has_ended() {
+            Health::ended()
+        } else {
+            self.state.borrow().health()
+        }
+    }
+
+    /// Waits until the consumer [is ready](Health::is_ready), or has ended. Whether it is ready.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn ready(&self) -> bool {
+        let mut state = self.state.clone();
+        state
+            .wait_for(|state| state.stage == Stage::Ended || state.health().is_ready())
+            .await
+            .is_ok()
+    }
+
+    /// What happens to the consumer from now on.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.ear.listen()
     }
 
     /// Whether the consumer has ended.
@@ -223,6 +292,7 @@ impl ConsumerHandle {
 /// What a consumer did, from [`Consumer::run`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunSummary {
+    pub(crate) end: RunEnd,
     pub(crate) records: u64,
     pub(crate) batches: u64,
     pub(crate) leases_taken: u64,
@@ -231,7 +301,22 @@ pub struct RunSummary {
     pub(crate) panics: u64,
 }
 
+/// Why a consumer ended that did not fail. What makes it fail is [`RunError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum RunEnd {
+    /// It was asked to, by its handle or by the future given to [`Consumer::run_until`].
+    #[default]
+    ShutdownRequested,
+}
+
 impl RunSummary {
+    /// Why the consumer ended.
+    #[must_use]
+    pub fn end(&self) -> RunEnd {
+        self.end
+    }
+
     /// User records that were processed without error.
     #[must_use]
     pub fn records(&self) -> u64 {

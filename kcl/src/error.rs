@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::lease::LeaseKey;
+use crate::fleet::FleetError;
+use crate::lease::{LeaseKey, WorkerId};
 use crate::position::Position;
 use crate::stream::{StreamName, StreamNameError};
 
@@ -84,8 +85,7 @@ impl ConfigError {
     }
 }
 
-/// Why a consumer could not start; from [`Consumer::run`](crate::Consumer::run). Once started, a consumer rides out
-/// failures, and ends only when asked to.
+/// Why a consumer could not start or go on; from [`Consumer::run`](crate::Consumer::run).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -152,6 +152,31 @@ pub enum RunError {
         /// What is wrong with them.
         reason: String,
     },
+    /// Another live worker has the same id, so that they took the leases from each other. This one has stopped and given
+    /// its leases up; the other one goes on.
+    #[error("worker id `{worker_id}` is in use by another live worker, which has lease `{lease_key}`")]
+    WorkerIdInUse {
+        /// The id.
+        worker_id: WorkerId,
+        /// The lease that showed it.
+        lease_key: LeaseKey,
+    },
+    /// What the fleet's rows say forbids this worker to start, or to go on.
+    #[error("lease table `{table}` forbids this worker to run")]
+    Fleet {
+        /// The table's name.
+        table: String,
+        /// Why.
+        #[source]
+        source: FleetError,
+    },
+    /// The system gives no thread for heartbeats.
+    #[error("no thread for heartbeats")]
+    Thread {
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The lease table cannot be used.
     #[error("lease table `{table}` cannot be used")]
     LeaseTable {
@@ -173,6 +198,9 @@ impl RunError {
             Self::StreamMissing { .. }
             | Self::NoCredentials { .. }
             | Self::AccessDenied { .. }
+            | Self::WorkerIdInUse { .. }
+            | Self::Fleet { .. }
+            | Self::Thread { .. }
             | Self::Refused { .. } => false,
         }
     }

@@ -57,8 +57,10 @@
 pub mod assign;
 pub mod cost;
 pub mod error;
+pub mod events;
 pub mod fleet;
 pub mod handover;
+pub mod health;
 pub mod leader;
 pub mod lease;
 pub mod position;
@@ -78,7 +80,7 @@ mod source;
 mod stream;
 
 pub use config::{ConsumerConfig, ConsumerConfigBuilder, InitialPosition};
-pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, RunSummary};
+pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, RunEnd, RunSummary};
 pub use error::{BoxError, CheckpointError, ConfigError, RunError, StoreError};
 pub use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
 pub use lease::{LeaseKey, PendingCheckpoint, WorkerId};

@@ -169,7 +169,7 @@ async fn the_next_heartbeat_finds_a_lost_heartbeat() {
     let local = Local::start().await.unwrap();
     let (store, lease) = held(&local).await;
     assert_lost(store.renew(&lease).await);
-    let Renewal::Held(renewed) = store.renew(&lease).await.unwrap() else {
+    let (Renewal::Held(renewed) | Renewal::Recovered(renewed)) = store.renew(&lease).await.unwrap() else {
         panic!("still ours")
     };
     assert_eq!(renewed.counter, lease.counter + 1);
@@ -182,7 +182,9 @@ async fn the_next_checkpoint_finds_a_lost_checkpoint() {
     let local = Local::start().await.unwrap();
     let (store, lease) = held(&local).await;
     assert_lost(store.checkpoint(&lease, &update()).await);
-    let Renewal::Held(moved) = store.checkpoint(&lease, &update()).await.unwrap() else {
+    let (Renewal::Held(moved) | Renewal::Recovered(moved)) =
+        store.checkpoint(&lease, &update()).await.unwrap()
+    else {
         panic!("still ours")
     };
     assert_eq!(
@@ -197,7 +199,9 @@ async fn a_checkpoint_goes_on_top_of_a_lost_heartbeat() {
     let local = Local::start().await.unwrap();
     let (store, lease) = held(&local).await;
     assert_lost(store.renew(&lease).await);
-    let Renewal::Held(moved) = store.checkpoint(&lease, &update()).await.unwrap() else {
+    let (Renewal::Held(moved) | Renewal::Recovered(moved)) =
+        store.checkpoint(&lease, &update()).await.unwrap()
+    else {
         panic!("still ours")
     };
     assert_eq!(
@@ -212,7 +216,7 @@ async fn a_heartbeat_after_a_lost_checkpoint_tells_where_it_stands() {
     let local = Local::start().await.unwrap();
     let (store, lease) = held(&local).await;
     assert_lost(store.checkpoint(&lease, &update()).await);
-    let Renewal::Held(renewed) = store.renew(&lease).await.unwrap() else {
+    let (Renewal::Held(renewed) | Renewal::Recovered(renewed)) = store.renew(&lease).await.unwrap() else {
         panic!("still ours")
     };
     assert_eq!(renewed.checkpoint, update().checkpoint);

@@ -22,7 +22,7 @@ impl Default for Leasing {
             table_name: None,
             failover: DEFAULT_FAILOVER,
             max_leases: NonZeroUsize::MAX,
-            max_steals: NonZeroUsize::MIN,
+            max_steals: NonZeroUsize::MAX,
             hand_over_timeout: DEFAULT_HAND_OVER_TIMEOUT,
         }
     }
@@ -48,8 +48,8 @@ impl Leasing {
 impl ConsumerConfigBuilder {
     /// How long a lease lives after its last heartbeat (KCL: `failoverTimeMillis`).
     ///
-    /// Short: a dead worker's shards move sooner; each held lease costs one write to the table every third of it. Long: cheaper,
-    /// and a worker may be cut off for longer without losing its shards. All workers of an application should have the same.
+    /// Short: a dead worker's shards move sooner; each held lease costs one write to the table every two fifths of it, unless a
+    /// checkpoint came in between. Long: cheaper, and a worker may be cut off for longer without losing its shards. All workers of an application should have the same.
     /// Default 10 s, as the KCL; 100 ms to 1 h.
     pub fn failover(mut self, failover: Duration) -> Self {
         self.leasing.failover = failover;
@@ -69,8 +69,9 @@ impl ConsumerConfigBuilder {
         self
     }
 
-    /// The most leases asked of other workers in one round of balancing (KCL: `maxLeasesToStealAtOneTime`). More evens the
-    /// load out sooner and interrupts more shards at a time. Default 1, as the KCL.
+    /// The most leases asked of other workers in one round of balancing (KCL: `maxLeasesToStealAtOneTime`). Fewer interrupt
+    /// fewer shards at a time; a worker that joins gets its share later. Default: no limit, because a lease is handed over and
+    /// not snatched away, so nothing is processed twice. (KCL: 1.)
     pub fn max_leases_to_steal_at_once(mut self, leases: NonZeroUsize) -> Self {
         self.leasing.max_steals = leases;
         self

@@ -2,6 +2,7 @@
 
 mod chance;
 mod coordination;
+mod fleet;
 mod lease;
 mod retrieval;
 
@@ -13,6 +14,7 @@ use crate::shard_sync::Start;
 use crate::stream::{StreamName, is_service_name};
 
 pub(crate) use coordination::{Backoff, Coordination};
+pub(crate) use fleet::Membership;
 pub(crate) use lease::Leasing;
 pub(crate) use retrieval::Retrieval;
 
@@ -39,6 +41,7 @@ pub struct ConsumerConfig {
     pub(crate) leasing: Leasing,
     pub(crate) retrieval: Retrieval,
     pub(crate) coordination: Coordination,
+    pub(crate) membership: Membership,
 }
 
 /// Where an application starts that has no checkpoint yet (KCL: `InitialPositionInStream`).
@@ -81,6 +84,7 @@ impl ConsumerConfig {
             leasing: Leasing::default(),
             retrieval: Retrieval::default(),
             coordination: Coordination::default(),
+            membership: Membership::default(),
         }
     }
 
@@ -127,13 +131,15 @@ pub struct ConsumerConfigBuilder {
     leasing: Leasing,
     retrieval: Retrieval,
     coordination: Coordination,
+    membership: Membership,
 }
 
 impl ConsumerConfigBuilder {
     /// The worker's name, unique among the application's live workers (KCL: `workerIdentifier`): 1 to 256 characters.
     ///
-    /// A name that stays the same over restarts gets its leases back at once. Two live workers of the same name take the
-    /// shards from each other. Default: the host's name, the process id and a random number, so a restarted worker waits
+    /// A name that stays the same over restarts gets its leases back at once. Of two live workers of the same name one finds
+    /// out and stops with [`RunError::WorkerIdInUse`](crate::RunError::WorkerIdInUse); until then they take the shards from
+    /// each other. A name must not read like the key of another row of the table, such as `shardId-…`. Default: the host's name, the process id and a random number, so a restarted worker waits
     /// for its own leases to expire if it was killed.
     pub fn worker_id(mut self, id: &str) -> Self {
         self.worker_id = Some(id.to_owned());
@@ -167,18 +173,25 @@ impl ConsumerConfigBuilder {
             let given = self.worker_id.unwrap_or_default();
             return Err(ConfigError::name("worker id", &given, "1 to 256 characters"));
         }
+        let worker_id = WorkerId::new(&self.worker_id.unwrap_or_else(unique_worker_id));
+        if worker_id.reads_like_a_row_key() {
+            let rule = "not like the key of another row of the table, such as a shard's or a stream's";
+            return Err(ConfigError::name("worker id", worker_id.as_str(), rule));
+        }
         self.leasing.check()?;
         self.retrieval.check()?;
         self.coordination.check(&self.leasing)?;
+        self.membership.check()?;
         Ok(ConsumerConfig {
             application: self.application,
             stream,
-            worker_id: WorkerId::new(&self.worker_id.unwrap_or_else(unique_worker_id)),
+            worker_id,
             initial_position: self.initial_position,
             seed: self.seed,
             leasing: self.leasing,
             retrieval: self.retrieval,
             coordination: self.coordination,
+            membership: self.membership,
         })
     }
 }

@@ -15,13 +15,9 @@ fn defaults_are_those_of_the_kcl_where_it_has_them() {
     assert_eq!(config.lease_table_name(), "stock");
     assert_eq!(config.initial_position(), InitialPosition::TrimHorizon);
     assert_eq!(config.leasing.failover, Duration::from_secs(10));
-    assert_eq!(config.leasing.max_steals.get(), 1);
     assert_eq!(config.leasing.hand_over_timeout, Duration::from_secs(30));
     assert_eq!(config.retrieval.max_records, 10_000);
-    assert_eq!(
-        config.coordination.scan_interval(&config.leasing),
-        Duration::from_secs(2)
-    );
+    assert_eq!(config.coordination.scan_interval, None, "by what there is to see");
 }
 
 #[test]
@@ -35,12 +31,18 @@ fn worker_ids_are_unique_unless_given() {
 }
 
 #[test]
-fn the_scan_follows_a_short_failover() {
-    let config = builder().failover(Duration::from_millis(300)).build().unwrap();
-    assert_eq!(
-        config.coordination.scan_interval(&config.leasing),
-        Duration::from_millis(100)
-    );
+fn a_worker_id_that_would_meet_other_rows_is_refused() {
+    for id in [
+        "shardId-000000000001",
+        "Leader",
+        "1:orders:17:shardId-000000000001",
+    ] {
+        let error = builder().worker_id(id).build().unwrap_err();
+        assert!(
+            matches!(&error, ConfigError::Name { setting, .. } if *setting == "worker id"),
+            "{id}: {error}"
+        );
+    }
 }
 
 #[test]

@@ -1,24 +1,34 @@
 //! One round: read the table, plan, take what is free, ask for what others have too much of.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use kinesis_aggregation::ShardId;
 use rand::Rng as _;
 use rand::rngs::SmallRng;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
+use super::membership::Membership;
+use super::pace::{ScanPace, Sight};
+use super::peers::Peers;
 use super::shards::Shards;
+use super::twin::{Twin, Verdict};
+use crate::assign::central::Settings;
+use crate::assign::rescue::rescue;
 use crate::assign::{Limits, Patience, Plan, Snapshot, plan};
 use crate::config::Leasing;
-use crate::error::StoreError;
+use crate::error::{RunError, StoreError};
+use crate::events::ConsumerEvent;
+use crate::fleet::{Assignment, HandOvers};
+use crate::handover::farewell::farewells;
 use crate::lease::observed::Observed;
 use crate::lease::renewal::{HeldLease, Pace};
-use crate::lease::{Lease, LeaseKey};
+use crate::lease::{Lease, LeaseKey, WorkerId};
 use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
 use crate::processor::RecordProcessorFactory;
@@ -29,52 +39,126 @@ use crate::store::Listing;
 #[derive(Debug)]
 pub(super) struct Assigner<S: Source, F> {
     shop: Arc<Workshop<S, F>>,
+    membership: Arc<Membership>,
     stop: CancellationToken,
     observed: Observed,
+    peers: Peers,
+    twin: Twin,
+    pace: ScanPace,
+    sight: Sight,
     rng: SmallRng,
     /// Rows that could not be read in the last round: told again only when the number changes.
     skipped: usize,
+    /// Rounds in a row in which the table refused us for good.
+    refusals: u32,
+    rounds: u64,
+    /// When a lease was last taken from a worker that cannot be asked.
+    stolen_at: Option<Instant>,
+    /// This worker found leases of its name when it came: if another one has the id, that one was first.
+    came_second: bool,
 }
 
 impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
-    pub(super) fn new(shop: Arc<Workshop<S, F>>, stop: CancellationToken) -> Self {
+    pub(super) fn new(
+        shop: Arc<Workshop<S, F>>,
+        membership: Arc<Membership>,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
+            membership,
+            pace: ScanPace::new(&shop.config.coordination, &shop.config.leasing),
             rng: shop.config.rng("assign"),
             shop,
             stop,
             observed: Observed::new(),
+            peers: Peers::default(),
+            twin: Twin::default(),
+            sight: Sight::default(),
             skipped: 0,
+            refusals: 0,
+            rounds: 0,
+            stolen_at: None,
+            came_second: false,
         }
     }
 
-    /// What fails is tried again in the next round.
+    /// Looks at the table and does what is to do. When to come again; what fails is tried again then.
+    ///
+    /// # Errors
+    /// When this worker cannot go on: the table refuses it for good, or another worker has its id.
     #[tracing::instrument(name = "kcl.assign", skip_all)]
-    pub(super) async fn round(&mut self, shards: &mut Shards<S, F>) {
-        let listing = match self.shop.store.list().await {
+    pub(super) async fn round(&mut self, shards: &mut Shards<S, F>) -> Result<Instant, RunError> {
+        let listed = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Ok(Instant::now()),
+            listed = self.shop.store.list() => listed,
+        };
+        let listing = match listed {
             Ok(listing) => listing,
             Err(error) => {
                 warn!(error = %chain(&error), "lease table cannot be read");
-                return;
+                // What was to be seen by now was not.
+                (self.sight.next_expiry, self.sight.expecting_since) = (None, None);
+                let fatal = self.on_refusal(error, shards);
+                return fatal.map(|()| self.next_look(Instant::now().into_std()));
             }
         };
         self.report_skipped(&listing);
         let now = Instant::now().into_std();
         self.observed.observe(&listing.leases, now);
-        let me = self.shop.config.worker_id();
+        self.greet(&listing, now);
+        let me = self.shop.config.worker_id().clone();
         for lease in &listing.leases {
-            if lease.hand_over_pending() || lease.owner.as_ref() != Some(me) {
+            if lease.hand_over_pending() || lease.owner.as_ref() != Some(&me) {
                 shards.look(&lease.key);
             }
         }
-
-        let leasing = &self.shop.config.leasing;
-        let patience = Patience {
-            failover: leasing.failover,
-            hand_over: leasing.hand_over_timeout,
-        };
         let held = shards.keys();
-        let snapshot = Snapshot::new(me.clone(), &listing, &held, &self.observed, patience, now);
-        let plan = plan(&snapshot, &limits(leasing), self.rng.random());
+        for lease in &listing.leases {
+            let ours = lease.owner.as_ref() == Some(&me) && !lease.hand_over_pending();
+            if ours && shards.is_foreign(&lease.key, lease.counter) {
+                self.on_same_id(&lease.key);
+            }
+            if lease.owner.is_none() && held.contains(&lease.key) {
+                self.on_vacated();
+            }
+        }
+        if let Verdict::Stop(lease_key) = self.watch_twin(&listing, &held, now) {
+            return Err(RunError::WorkerIdInUse {
+                worker_id: me,
+                lease_key,
+            });
+        }
+        let outcome = match self.twin.is_suspected() {
+            true => Ok(()),
+            false => self.act(&listing, &held, shards, now).await,
+        };
+        self.rounds += 1;
+        match outcome {
+            Ok(()) => self.refusals = 0,
+            Err(refused) => self.on_refusal(refused, shards)?,
+        }
+        Ok(self.next_look(now))
+    }
+
+    /// Plans and carries the plan out. Fails with what the table refuses for good.
+    async fn act(
+        &mut self,
+        listing: &Listing,
+        held: &HashSet<LeaseKey>,
+        shards: &mut Shards<S, F>,
+        now: std::time::Instant,
+    ) -> Result<(), StoreError> {
+        let snapshot = self.snapshot(listing, held, now);
+        let (limits, seed) = (limits(&self.shop.config.leasing), self.rng.random());
+        let plan = match self.membership.borrow().assignment() {
+            Assignment::Each => plan(&snapshot, &limits, seed),
+            // What others decide is only carried out; what nobody decides about is not left lying.
+            Assignment::Leader => Plan {
+                take: rescue(&snapshot, &limits, seed),
+                ..Plan::default()
+            },
+        };
         if !plan.is_empty() {
             debug!(
                 take = plan.take.len(),
@@ -83,33 +167,183 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
                 "planned"
             );
         }
-        let rows = listing
-            .leases
-            .into_iter()
-            .map(|lease| (lease.key.clone(), lease))
-            .collect();
-        self.take(&plan, &rows, shards).await;
-        self.ask(&plan, &rows).await;
+        let rows: HashMap<&LeaseKey, &Lease> =
+            listing.leases.iter().map(|lease| (&lease.key, lease)).collect();
+        let taken = self.take(&plan, &rows, shards).await;
+        let strangers = self.steal(&plan, &rows, shards).await;
+        let asked = self.ask(&plan, &rows).await + strangers;
+        if asked > 0 {
+            self.sight.expecting_since.get_or_insert(now);
+        }
+        taken
     }
 
-    async fn take(&self, plan: &Plan, rows: &HashMap<LeaseKey, Lease>, shards: &mut Shards<S, F>) {
+    /// Who else is there.
+    fn greet(&mut self, listing: &Listing, now: std::time::Instant) {
+        let me = self.shop.config.worker_id();
+        let failover = self.shop.config.leasing.failover;
+        let changes = self
+            .peers
+            .on_scan(me, &listing.leases, &self.observed, failover, now);
+        for worker_id in changes.joined {
+            info!(worker_id = %worker_id, "worker joined");
+            self.shop.bell.ring(ConsumerEvent::WorkerJoined { worker_id });
+        }
+        for worker_id in changes.left {
+            info!(worker_id = %worker_id, "worker left");
+            self.shop.bell.ring(ConsumerEvent::WorkerLeft { worker_id });
+        }
+        let coming = |lease: &Lease| lease.hand_over_pending() && lease.owner.as_ref() == Some(me);
+        let expecting = listing.leases.iter().any(coming);
+        self.sight = Sight {
+            rows: u32::try_from(listing.leases.len()).unwrap_or(u32::MAX),
+            in_company: !self.peers.is_empty(),
+            expecting_since: expecting.then(|| self.sight.expecting_since.unwrap_or(now)),
+            next_expiry: self.observed.next_expiry(failover, now),
+        };
+        if self.rounds == 0 {
+            let named = |lease: &Lease| lease.actual_owner() == Some(me);
+            self.came_second = listing.leases.iter().any(named);
+        }
+    }
+
+    /// A lease was lost to another worker of our own id.
+    pub(super) fn on_same_id(&mut self, lease_key: &LeaseKey) {
+        let failover = self.shop.config.leasing.failover;
+        // Time for the other one to show itself, a lot to be first, and the right of who was there first to stay.
+        let watch = Pace::new(failover).period() * 3 / 2;
+        let mut patience = watch + failover.mul_f64(self.rng.random_range(0.0..1.0));
+        if !self.came_second {
+            patience += failover;
+        }
+        if self.twin.on_sign(lease_key, patience, Instant::now().into_std()) {
+            error!(lease_key = %lease_key, worker_id = %self.shop.config.worker_id(), "another live worker has this worker's id");
+            self.shop.bell.ring(ConsumerEvent::WorkerIdContested {
+                lease_key: lease_key.clone(),
+            });
+        }
+    }
+
+    /// A lease was given up in our name: if it was another worker of our id, it has left.
+    pub(super) fn on_vacated(&mut self) {
+        self.twin.on_departure();
+    }
+
+    fn watch_twin(
+        &mut self,
+        listing: &Listing,
+        held: &HashSet<LeaseKey>,
+        now: std::time::Instant,
+    ) -> Verdict {
+        let me = self.shop.config.worker_id();
+        let named = listing
+            .leases
+            .iter()
+            .filter(|lease| lease.actual_owner() == Some(me) && !held.contains(&lease.key))
+            .map(|lease| (lease.key.clone(), lease.counter));
+        let period = Pace::new(self.shop.config.leasing.failover).period() * 5 / 4;
+        self.twin.on_scan(named, period, now)
+    }
+
+    fn next_look(&self, now: std::time::Instant) -> Instant {
+        let next = self.pace.next(&self.sight, now);
+        self.twin
+            .decide_at()
+            .map_or(next, |decide| decide.min(next).max(now))
+            .into()
+    }
+
+    /// Whether other workers were there at the last look.
+    pub(super) fn in_company(&self) -> bool {
+        !self.peers.is_empty()
+    }
+
+    /// Who gets the leases that this worker gives up, by a last look at the table. Nobody is named while somebody else has our
+    /// id, or when the table does not answer at once.
+    pub(super) async fn successors(&mut self, held: &HashSet<LeaseKey>) -> Vec<(LeaseKey, WorkerId)> {
+        if self.twin.is_suspected() || held.is_empty() {
+            return Vec::new();
+        }
+        let Ok(Ok(listing)) = timeout(LAST_LOOK, self.shop.store.list()).await else {
+            return Vec::new();
+        };
+        let now = Instant::now().into_std();
+        self.observed.observe(&listing.leases, now);
+        self.greet(&listing, now);
+        let snapshot = self.snapshot(&listing, held, now);
+        let anybody = self.membership.borrow().hand_overs() == HandOvers::OfAll;
+        let notices = |worker: &WorkerId| anybody || self.peers.notices(worker);
+        let seed = self.rng.random();
+        farewells(&snapshot, notices, &Settings::default(), seed)
+            .into_iter()
+            .filter_map(|farewell| Some((farewell.key, farewell.to?)))
+            .collect()
+    }
+
+    fn snapshot(&self, listing: &Listing, held: &HashSet<LeaseKey>, now: std::time::Instant) -> Snapshot {
+        let leasing = &self.shop.config.leasing;
+        let patience = Patience {
+            failover: leasing.failover,
+            hand_over: leasing.hand_over_timeout,
+        };
+        let me = self.shop.config.worker_id().clone();
+        Snapshot::new(me, listing, held, &self.observed, patience, now)
+    }
+
+    /// What the table refuses will be refused again. A worker that holds nothing and gets nothing says so and ends, instead
+    /// of trying for ever.
+    fn on_refusal(&mut self, error: StoreError, shards: &Shards<S, F>) -> Result<(), RunError> {
+        if error.is_retryable() || shards.held() > 0 {
+            self.refusals = 0;
+            return Ok(());
+        }
+        self.refusals += 1;
+        if self.refusals < REFUSALS {
+            return Ok(());
+        }
+        let table = self.shop.config.lease_table_name().to_owned();
+        Err(RunError::LeaseTable { table, source: error })
+    }
+
+    /// Fails when every take was refused for good.
+    async fn take(
+        &self,
+        plan: &Plan,
+        rows: &HashMap<&LeaseKey, &Lease>,
+        shards: &mut Shards<S, F>,
+    ) -> Result<(), StoreError> {
         // Rows of several streams in one table name a stream before the shard, and are not for us.
         let readable = |key: &&LeaseKey| ShardId::new(key.as_str()).is_ok();
         let free = plan
             .take
             .iter()
             .filter(readable)
-            .filter(|key| !shards.is_cooling(key));
-        let wanted: Vec<Lease> = free.filter_map(|key| rows.get(key)).cloned().collect();
-        let mut takes = FuturesUnordered::new();
+            // A held lease that lost its owner is its keeper's to lose first.
+            .filter(|key| !shards.holds(key) && !shards.is_cooling(key));
+        let wanted: Vec<Lease> = free
+            .filter_map(|key| rows.get(key))
+            .map(|row| (*row).clone())
+            .collect();
+        let (mut takes, mut refused, mut answered) = (FuturesUnordered::new(), None, false);
+        let mut on_take = |take: Option<Take>, shards: &mut Shards<S, F>| match take
+            .map(|take| self.on_take(take, shards))
+        {
+            Some(Some(error)) => refused = Some(error),
+            Some(None) => answered = true,
+            None => {}
+        };
         for row in wanted {
             if takes.len() >= TAKES_AT_ONCE {
-                self.on_take(takes.next().await, shards);
+                on_take(takes.next().await, shards);
             }
             takes.push(self.take_one(row));
         }
         while !takes.is_empty() {
-            self.on_take(takes.next().await, shards);
+            on_take(takes.next().await, shards);
+        }
+        match refused {
+            Some(error) if !answered => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -120,42 +354,107 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             false => self.shop.store.take(&row, self.shop.config.worker_id()).await,
         };
         Take {
+            from: row.actual_owner().cloned(),
             key: row.key,
             sent_at,
             answer,
         }
     }
 
-    fn on_take(&self, take: Option<Take>, shards: &mut Shards<S, F>) {
-        let Some(Take { key, sent_at, answer }) = take else {
-            return;
-        };
+    /// `Some`: refused, and it would be again.
+    fn on_take(&self, take: Take, shards: &mut Shards<S, F>) -> Option<StoreError> {
+        let Take {
+            key,
+            from,
+            sent_at,
+            answer,
+        } = take;
         match answer {
             Ok(Some(lease)) => {
                 info!(lease_key = %key, position = %lease.checkpoint, "lease taken");
+                self.shop.bell.ring(ConsumerEvent::LeaseTaken {
+                    lease_key: key,
+                    checkpoint: lease.checkpoint.clone(),
+                    from: from.filter(|from| from != self.shop.config.worker_id()),
+                });
                 let pace = Pace::new(self.shop.config.leasing.failover);
                 shards.start(HeldLease::new(lease, pace, sent_at));
             }
             Ok(None) => debug!(lease_key = %key, "another worker was faster"),
-            Err(error) => warn!(lease_key = %key, error = %chain(&error), "lease cannot be taken"),
+            Err(error) => {
+                warn!(lease_key = %key, error = %chain(&error), "lease cannot be taken");
+                return (!error.is_retryable()).then_some(error);
+            }
         }
+        None
     }
 
-    async fn ask(&self, plan: &Plan, rows: &HashMap<LeaseKey, Lease>) {
+    /// Takes one lease from a loaded worker that would not notice if it were asked: abruptly, as such workers do among
+    /// themselves. How many were taken.
+    async fn steal(
+        &mut self,
+        plan: &Plan,
+        rows: &HashMap<&LeaseKey, &Lease>,
+        shards: &mut Shards<S, F>,
+    ) -> usize {
+        let now = Instant::now();
+        let due = self
+            .stolen_at
+            .is_none_or(|at| now - at >= self.shop.config.leasing.failover * 2);
+        let rows = plan.hand_over.iter().filter_map(|wish| rows.get(&wish.key));
+        let Some(row) = rows.filter(|row| !self.is_asked(row)).find(|_| due) else {
+            return 0;
+        };
+        self.stolen_at = Some(now);
+        let take = self.take_one((*row).clone()).await;
+        let taken = matches!(&take.answer, Ok(Some(_)));
+        self.on_take(take, shards);
+        usize::from(taken)
+    }
+
+    /// Whether the owner of a lease is asked for it, and not robbed.
+    fn is_asked(&self, row: &Lease) -> bool {
+        let hand_overs = self.membership.borrow().hand_overs();
+        hand_overs == HandOvers::OfAll || row.owner_is_of_this_crate()
+    }
+
+    /// How many leases were asked for.
+    async fn ask(&self, plan: &Plan, rows: &HashMap<&LeaseKey, &Lease>) -> usize {
         let me = self.shop.config.worker_id();
+        let mut asks = FuturesUnordered::new();
+        let mut asked = 0;
         for wish in &plan.hand_over {
-            let Some(row) = rows.get(&wish.key) else { continue };
+            let Some(row) = rows.get(&wish.key).filter(|row| self.is_asked(row)) else {
+                continue;
+            };
             if self.stop.is_cancelled() {
                 break;
             }
-            match self.shop.store.request_hand_over(row, me).await {
-                Ok(true) => info!(lease_key = %wish.key, from = %wish.from, "asked for the lease"),
-                Ok(false) => debug!(lease_key = %wish.key, "lease moved meanwhile"),
-                Err(error) => {
-                    warn!(lease_key = %wish.key, error = %chain(&error), "lease cannot be asked for");
-                }
+            if asks.len() >= TAKES_AT_ONCE {
+                asked += asks.next().await.unwrap_or_default();
             }
+            asks.push(async move {
+                match self.shop.store.request_hand_over(row, me).await {
+                    Ok(true) => {
+                        info!(lease_key = %wish.key, from = %wish.from, "asked for the lease");
+                        self.shop.bell.ring(ConsumerEvent::HandOverAsked {
+                            lease_key: wish.key.clone(),
+                            from: wish.from.clone(),
+                        });
+                        return 1;
+                    }
+                    Ok(false) => debug!(lease_key = %wish.key, "lease moved meanwhile"),
+                    Err(error) => {
+                        warn!(lease_key = %wish.key, error = %chain(&error), "lease cannot be asked for");
+                    }
+                }
+                0
+            });
         }
+        while let Some(one) = asks.next().await {
+            asked += one;
+        }
+        asked
     }
 
     fn report_skipped(&mut self, listing: &Listing) {
@@ -168,6 +467,10 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
                     error = row.reason,
                     "lease row cannot be read, nobody will take it"
                 );
+                self.shop.bell.ring(ConsumerEvent::RowUnreadable {
+                    lease_key: row.key.clone(),
+                    attribute: row.attribute,
+                });
             }
             self.skipped = listing.skipped.len();
         }
@@ -177,6 +480,7 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
 /// One attempt to take a lease, and its answer.
 struct Take {
     key: LeaseKey,
+    from: Option<WorkerId>,
     sent_at: std::time::Instant,
     answer: Result<Option<Lease>, StoreError>,
 }
@@ -190,3 +494,7 @@ fn limits(leasing: &Leasing) -> Limits {
 
 /// Ours: enough to take hundreds of leases in a second, and no storm on the table.
 const TAKES_AT_ONCE: usize = 16;
+/// Ours: a stop is not held up for longer.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+/// Ours: a right that was just given may take some seconds to be seen everywhere.
+const REFUSALS: u32 = 3;

@@ -3,20 +3,24 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesOrdered;
 use rand::Rng as _;
 use rand::rngs::SmallRng;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use super::membership::Membership;
 use crate::error::StoreError;
-use crate::lease::LeaseKey;
+use crate::events::ConsumerEvent;
+use crate::fleet::Assignment;
+use crate::lease::{Lease, LeaseKey};
 use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
 use crate::processor::RecordProcessorFactory;
 use crate::shard_sync::Shard;
-use crate::shard_sync::cleanup::removable;
-use crate::shard_sync::coverage::{HoleWatch, uncovered};
+use crate::shard_sync::audit::Audit;
 use crate::shard_sync::graph::ShardGraph;
 use crate::shard_sync::plan::missing_leases;
 use crate::source::Source;
@@ -27,7 +31,7 @@ use crate::store::Listing;
 pub(super) struct Auditor<S: Source, F> {
     shop: Arc<Workshop<S, F>>,
     wake: Arc<Notify>,
-    holes: HoleWatch,
+    audit: Audit,
     rng: SmallRng,
 }
 
@@ -38,16 +42,23 @@ impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
             rng: shop.config.rng("audit"),
             shop,
             wake,
-            holes: HoleWatch::new(ROUNDS),
+            audit: Audit::new(ROUNDS),
         }
     }
 
-    pub(super) async fn run(mut self) {
+    /// Audits for ever; where the fleet has a leader, only while this worker is it.
+    pub(super) async fn run(mut self, membership: Arc<Membership>, leads: watch::Receiver<bool>) {
         loop {
             // Workers that started together need not audit together.
             let interval = self.shop.config.coordination.shard_sync_interval;
             sleep(interval.mul_f64(self.rng.random_range(0.9..1.1))).await;
-            self.round().await;
+            let is_mine = match membership.borrow().assignment() {
+                Assignment::Each => true,
+                Assignment::Leader => *leads.borrow(),
+            };
+            if is_mine {
+                self.round().await;
+            }
         }
     }
 
@@ -66,18 +77,35 @@ impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
     }
 
     async fn compare(&mut self, shards: Vec<Shard>) -> Result<(), StoreError> {
-        let listing = self.shop.store.list().await?;
+        let store = &self.shop.store;
+        let listing = store.list().await?;
         let graph = ShardGraph::new(shards);
-        if let Some(hole) = self.holes.on_round(uncovered(&listing.leases, &graph)) {
-            let created = create_planned(&self.shop, &graph, &listing).await?;
-            warn!(leases = created, "hash keys {hole} had no lease");
-            if created > 0 {
-                self.wake.notify_one();
-            }
+        let start = self.shop.config.initial_position().start();
+        let findings = self.audit.on_round(&graph, &listing, start);
+        if let Some(why) = &findings.distrust {
+            warn!(error = ?why, "listing of shards contradicts itself, the next one counts");
         }
-        for removal in removable(&listing, &graph) {
-            self.shop.store.delete(&removal.key).await?;
+        let created = create(&self.shop, &findings.create).await?;
+        if let Some(hole) = findings.hole {
+            warn!(leases = created, "hash keys {hole} had no lease");
+            self.shop.bell.ring(ConsumerEvent::HoleFound {
+                stream: self.shop.config.stream().clone(),
+                hash_keys: hole,
+                leases_created: created,
+            });
+        }
+        if created > 0 {
+            self.wake.notify_one();
+        }
+        for (lease_key, range) in &findings.fill {
+            store.set_hash_range(lease_key, range).await?;
+        }
+        for removal in findings.remove {
+            store.delete(&removal.key).await?;
             info!(lease_key = %removal.key, reason = ?removal.reason, "finished lease removed");
+            self.shop.bell.ring(ConsumerEvent::LeaseRemoved {
+                lease_key: removal.key,
+            });
         }
         Ok(())
     }
@@ -115,12 +143,30 @@ async fn create_planned<S: Source, F>(
     for odd in &plan.inconsistent {
         warn!(shard_id = %odd.child, parent = %odd.parent, "both a shard and its parent are open, the child is left for later");
     }
+    create(shop, &plan.create).await
+}
+
+/// How many of these leases were not there before.
+async fn create<S: Source, F>(shop: &Workshop<S, F>, leases: &[Lease]) -> Result<usize, StoreError> {
     let mut created = 0;
-    for lease in &plan.create {
-        created += usize::from(shop.store.create(lease).await?);
+    // Side by side, and in their order all the same: a parent's row is asked for before its child's.
+    let mut writes = FuturesOrdered::new();
+    for lease in leases {
+        if writes.len() >= CREATES_AT_ONCE
+            && let Some(written) = writes.next().await
+        {
+            created += usize::from(written?);
+        }
+        writes.push_back(shop.store.create(lease));
+    }
+    while let Some(written) = writes.next().await {
+        created += usize::from(written?);
     }
     Ok(created)
 }
+
+/// Ours: enough to make hundreds of leases in a second, and no storm on the table.
+const CREATES_AT_ONCE: usize = 16;
 
 /// Source: KCL, `leasesRecoveryAuditorInconsistencyConfidenceThreshold`.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(3).expect("not zero");

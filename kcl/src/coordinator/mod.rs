@@ -7,29 +7,46 @@
 //!              │ take, ask for                             └─ in a task of its own
 //!              └─> shards: one keeper and one driver for each lease held
 //! ```
+//!
+//! All of it runs in the office (`process::rooms`), but for the drivers, which call the user's code.
 
 mod assign;
 mod audit;
+mod leader;
+mod membership;
+pub(crate) mod pace;
+mod peers;
+mod reporter;
 mod shards;
 mod shutdown;
 mod start;
 #[cfg(test)]
 mod tests;
+mod twin;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{Instrument as _, error, info};
 
 use self::assign::Assigner;
 use self::audit::Auditor;
-use self::shards::Shards;
-use crate::consumer::{ConsumerState, RunSummary};
+use self::leader::Leader;
+use self::membership::{Membership, follow};
+use self::reporter::report;
+use self::shards::{Shards, Then};
+use crate::consumer::{RunEnd, RunSummary};
 use crate::error::RunError;
+use crate::events::ConsumerEvent;
+use crate::health::{ConsumerState, Stage};
 use crate::process::hands::Workshop;
+use crate::process::keeper::chain;
+use crate::process::rooms::{self, Rooms};
 use crate::processor::RecordProcessorFactory;
 use crate::source::Source;
 
@@ -38,48 +55,155 @@ use crate::source::Source;
 pub(crate) struct Worker<S: Source, F> {
     pub(crate) shop: Arc<Workshop<S, F>>,
     pub(crate) stop: CancellationToken,
-    pub(crate) state: watch::Sender<ConsumerState>,
+    pub(crate) board: watch::Sender<ConsumerState>,
 }
 
 impl<S: Source, F: RecordProcessorFactory> Worker<S, F> {
-    /// Runs until asked to stop. Dropped, it aborts all its tasks.
-    #[tracing::instrument(name = "kcl.worker", skip_all, fields(
-        stream = %self.shop.config.stream(),
-        worker_id = %self.shop.config.worker_id(),
-    ))]
+    /// Runs until asked to stop, or until it cannot go on. Dropped, it aborts all its tasks.
     pub(crate) async fn run(self) -> Result<RunSummary, RunError> {
-        let Self { shop, stop, state } = self;
-        let mut shards = Shards::new(Arc::clone(&shop));
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(shards.summary()),
-            started = start::start(&shop) => started?,
+        let span = tracing::info_span!(
+            "kcl.worker",
+            stream = %self.shop.config.stream(),
+            worker_id = %self.shop.config.worker_id(),
+        );
+        match rooms::open(move |rooms| self.run_in(rooms))
+            .instrument(span)
+            .await
+        {
+            Ok(ended) => ended,
+            Err(source) => Err(RunError::Thread { source }),
         }
+    }
+
+    async fn run_in(self, rooms: Rooms) -> Result<RunSummary, RunError> {
+        let Self { shop, stop, board } = self;
+        let (board, news) = (Arc::new(board), Arc::new(Notify::new()));
+        let mut shards = Shards::new(
+            Arc::clone(&shop),
+            rooms,
+            Arc::downgrade(&board),
+            Arc::clone(&news),
+        );
+        let fleet = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(shards.summary(RunEnd::ShutdownRequested)),
+            started = start::start(&shop) => started?,
+        };
         info!("consumer started");
 
-        let mut background = JoinSet::new();
-        let wake = Arc::new(Notify::new());
-        background.spawn(Auditor::new(Arc::clone(&shop), Arc::clone(&wake)).run());
-        let mut assigner = Assigner::new(Arc::clone(&shop), stop.clone());
-        let mut scan = interval(shop.config.coordination.scan_interval(&shop.config.leasing));
-        scan.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                exit = shards.next_exit() => if shards.on_exit(exit) {
-                    wake.notify_one();
-                },
-                () = wake.notified() => assigner.round(&mut shards).await,
-                _ = scan.tick() => assigner.round(&mut shards).await,
-            }
-            state.send_modify(|state| state.leases_held = shards.held());
+        let membership: Arc<Membership> = Arc::new(Membership::new(fleet));
+        let mut offices = Offices::open(&shop, &membership, &news, shards.measure());
+        let mut assigner = Assigner::new(Arc::clone(&shop), Arc::clone(&membership), stop.clone());
+        let ended = tokio::select! {
+            biased;
+            ended = attend(&mut assigner, &mut shards, &board, &stop, &news) => ended,
+            error = follow(Arc::clone(&shop), membership) => Err(error),
+        };
+        if let Err(error) = &ended {
+            error!(error = %chain(error), "consumer cannot go on");
         }
 
         info!("consumer stops");
-        background.shutdown().await;
-        shutdown::give_all_up(&mut shards, shop.config.coordination.shutdown_timeout, &state).await;
+        shop.bell.ring(ConsumerEvent::Stopping {
+            leases_held: shards.held(),
+        });
+        board.send_modify(|state| state.stage = Stage::Stopping);
+        offices.retire().await;
+        let successors = match &ended {
+            Ok(()) => assigner.successors(&shards.keys()).await,
+            Err(_) => Vec::new(),
+        };
+        shutdown::give_all_up(&mut shards, &shop, successors, assigner.in_company()).await;
+        offices.close().await;
         info!("consumer stopped");
-        Ok(shards.summary())
+        ended.map(|()| shards.summary(RunEnd::ShutdownRequested))
+    }
+}
+
+/// The tasks beside the assigner. Dropped, they are aborted.
+struct Offices {
+    auditing: JoinSet<()>,
+    reporting: JoinSet<()>,
+    leading: JoinSet<()>,
+    retire: CancellationToken,
+    close: CancellationToken,
+}
+
+impl Offices {
+    fn open<S: Source, F: RecordProcessorFactory>(
+        shop: &Arc<Workshop<S, F>>,
+        membership: &Arc<Membership>,
+        news: &Arc<Notify>,
+        measure: Arc<AtomicBool>,
+    ) -> Self {
+        let (retire, close) = (CancellationToken::new(), CancellationToken::new());
+        let (leads, leading_now) = watch::channel(false);
+        let (mut auditing, mut reporting, mut leading) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
+        let auditor = Auditor::new(Arc::clone(shop), Arc::clone(news));
+        auditing.spawn(auditor.run(Arc::clone(membership), leading_now));
+        reporting.spawn(report(
+            Arc::clone(shop),
+            Arc::clone(membership),
+            measure,
+            retire.clone(),
+        ));
+        let leader = Leader::new(Arc::clone(shop), Arc::clone(membership), leads);
+        leading.spawn(leader.run(close.clone()));
+        Self {
+            auditing,
+            reporting,
+            leading,
+            retire,
+            close,
+        }
+    }
+
+    /// Audits no more, and takes this worker's metrics row away.
+    async fn retire(&mut self) {
+        self.auditing.shutdown().await;
+        self.retire.cancel();
+        let _ = timeout(GOODBYE, self.reporting.join_next()).await;
+    }
+
+    /// Gives leadership up, last of all.
+    async fn close(mut self) {
+        self.close.cancel();
+        let _ = timeout(GOODBYE, self.leading.join_next()).await;
+    }
+}
+
+/// Ours: a few round trips to the table. What is not written by then is seen to stand still.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Looks at the table when it is time to, and at what becomes of the shards, until asked to stop.
+async fn attend<S: Source, F: RecordProcessorFactory>(
+    assigner: &mut Assigner<S, F>,
+    shards: &mut Shards<S, F>,
+    board: &watch::Sender<ConsumerState>,
+    stop: &CancellationToken,
+    news: &Notify,
+) -> Result<(), RunError> {
+    let mut next_look = Instant::now();
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            exit = shards.next_exit() => match shards.on_exit(exit) {
+                Then::Nothing => {}
+                Then::Look => next_look = Instant::now(),
+                Then::SameId(lease_key) => assigner.on_same_id(&lease_key),
+                Then::Vacated => {
+                    assigner.on_vacated();
+                    next_look = Instant::now();
+                }
+            },
+            () = news.notified() => next_look = Instant::now(),
+            () = sleep_until(next_look) => {
+                next_look = assigner.round(shards).await?;
+                board.send_if_modified(|state| {
+                    std::mem::replace(&mut state.stage, Stage::Running) != Stage::Running
+                });
+            }
+        }
     }
 }

@@ -1,23 +1,26 @@
 //! The leases held, each with its two tasks.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use kinesis_aggregation::ShardId;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, error};
 
-use crate::consumer::RunSummary;
-use crate::lease::LeaseKey;
+use crate::consumer::{RunEnd, RunSummary};
+use crate::events::{ConsumerEvent, LossReason};
+use crate::health::{ConsumerState, Entry, LeasePhase};
 use crate::lease::renewal::HeldLease;
-use crate::process::driver::drive;
+use crate::lease::{LeaseKey, WorkerId};
+use crate::process::driver::{Job, drive};
 use crate::process::hands::Workshop;
-use crate::process::keeper::{Command, Keeper, KeeperHandle, Nudge};
+use crate::process::keeper::{Command, Keeper, KeeperHandle, Nudge, Outlet, Parting};
+use crate::process::rooms::Rooms;
 use crate::processor::RecordProcessorFactory;
 use crate::shard::machine::End;
 use crate::source::Source;
@@ -27,6 +30,9 @@ use crate::stream::ShardContext;
 #[derive(Debug)]
 pub(super) struct Shards<S: Source, F> {
     shop: Arc<Workshop<S, F>>,
+    rooms: Rooms,
+    outlet: Outlet,
+    board: Weak<watch::Sender<ConsumerState>>,
     tasks: JoinSet<Exit>,
     running: HashMap<LeaseKey, Nudge>,
     /// Leases whose processor panicked: not taken again before this.
@@ -44,12 +50,40 @@ pub(super) struct Exit {
     key: LeaseKey,
     /// `None`: cut off, or a defect of ours.
     end: Option<End>,
+    /// `None`: a defect of ours, or no time to say goodbye.
+    parting: Option<Parting>,
+}
+
+/// What follows on the end of a shard.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    Nothing,
+    /// There may be new leases to take.
+    Look,
+    /// Another worker has our id, and took this lease.
+    SameId(LeaseKey),
+    /// Somebody gave a lease up in our place.
+    Vacated,
 }
 
 impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
-    pub(super) fn new(shop: Arc<Workshop<S, F>>) -> Self {
+    /// `news` is told when keepers see that the table changed.
+    pub(super) fn new(
+        shop: Arc<Workshop<S, F>>,
+        rooms: Rooms,
+        board: Weak<watch::Sender<ConsumerState>>,
+        news: Arc<Notify>,
+    ) -> Self {
+        let outlet = Outlet {
+            bell: shop.bell.clone(),
+            news,
+            measure: Arc::default(),
+        };
         Self {
             shop,
+            rooms,
+            outlet,
+            board,
             tasks: JoinSet::new(),
             running: HashMap::new(),
             cooling: HashMap::new(),
@@ -57,6 +91,11 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
             cut: CancellationToken::new(),
             summary: RunSummary::default(),
         }
+    }
+
+    /// Whether leases are measured, for whoever knows if anybody wants to know.
+    pub(super) fn measure(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.outlet.measure)
     }
 
     /// Starts on a lease that was just taken.
@@ -74,15 +113,25 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
             }
         };
         let shard = ShardContext::new(config.stream().clone(), shard_id, config.worker_id().clone());
-        let (keeper, handle) = Keeper::new(Arc::clone(&self.shop.store), held.clone());
-        self.running.insert(key, handle.nudge());
-        let supervised = Supervised {
+        let store = Arc::clone(&self.shop.store);
+        let (keeper, handle) = Keeper::new(store, held.clone(), self.outlet.clone());
+        self.running.insert(key.clone(), handle.nudge());
+        self.show(|state| {
+            state.leases.insert(key.clone(), LeasePhase::WaitingForParents);
+        });
+        let job = Job {
             shop: Arc::clone(&self.shop),
+            rooms: self.rooms.clone(),
             shard,
-            held,
+            lease: held.lease().clone(),
+            keeper: handle.clone(),
+            entry: Entry::new(Weak::clone(&self.board), key),
+            stop: self.stop.clone(),
+        };
+        let supervised = Supervised {
+            job,
             keeper,
             handle,
-            stop: self.stop.clone(),
             cut: self.cut.clone(),
         };
         self.tasks.spawn(supervised.run().instrument(Span::current()));
@@ -98,6 +147,23 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
 
     pub(super) fn held(&self) -> usize {
         self.running.len()
+    }
+
+    /// Whether somebody else writes to a held lease in our name: its counter cannot come from its keeper's own writes, or its
+    /// keeper finds again and again that its heartbeat has been sent already.
+    pub(super) fn is_foreign(&self, key: &LeaseKey, counter: u64) -> bool {
+        let is_foreign = |nudge: &Nudge| counter > nudge.reach() || nudge.recovered() >= LOST_REPLIES;
+        self.running.get(key).is_some_and(is_foreign)
+    }
+
+    fn show(&self, change: impl FnOnce(&mut ConsumerState)) {
+        if let Some(board) = self.board.upgrade() {
+            board.send_modify(change);
+        }
+    }
+
+    pub(super) fn holds(&self, key: &LeaseKey) -> bool {
+        self.running.contains_key(key)
     }
 
     pub(super) fn keys(&self) -> HashSet<LeaseKey> {
@@ -123,20 +189,72 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
         }
     }
 
-    /// Takes in an end. Whether there may be new leases to take because of it.
-    pub(super) fn on_exit(&mut self, exit: Exit) -> bool {
-        self.running.remove(&exit.key);
-        match exit.end {
-            Some(End::Finished) => self.summary.shards_finished += 1,
+    /// Takes in an end.
+    pub(super) fn on_exit(&mut self, exit: Exit) -> Then {
+        let Exit { key, end, parting } = exit;
+        self.running.remove(&key);
+        self.show(|state| {
+            state.leases.remove(&key);
+        });
+        let bell = &self.shop.bell;
+        match end {
+            Some(End::Finished) => {
+                self.summary.shards_finished += 1;
+                bell.ring(ConsumerEvent::ShardFinished {
+                    lease_key: key.clone(),
+                });
+            }
             Some(End::Lost) => self.summary.leases_lost += 1,
             Some(End::Stopped) => {}
             Some(End::Panicked) | None => {
-                self.summary.panics += u64::from(exit.end.is_some());
                 self.cooling
-                    .insert(exit.key, Instant::now() + self.shop.config.leasing.failover);
+                    .insert(key.clone(), Instant::now() + self.shop.config.leasing.failover);
             }
         }
-        exit.end == Some(End::Finished)
+        if end == Some(End::Panicked) {
+            self.summary.panics += 1;
+            bell.ring(ConsumerEvent::ProcessorPanicked {
+                lease_key: key.clone(),
+            });
+        }
+        match parting {
+            // A finished lease is nobody's.
+            Some(Parting::GivenUp { to }) if end != Some(End::Finished) => {
+                bell.ring(ConsumerEvent::LeaseHandedOver { lease_key: key, to });
+            }
+            Some(Parting::Lost { reason, to }) => {
+                let (lease_key, to_nobody) = (key.clone(), to.is_none());
+                bell.ring(ConsumerEvent::LeaseLost {
+                    lease_key,
+                    reason,
+                    to,
+                });
+                match (reason, to_nobody) {
+                    (LossReason::SameId, _) => return Then::SameId(key),
+                    (LossReason::Taken, true) => return Then::Vacated,
+                    _ => {}
+                }
+            }
+            Some(Parting::Left) => bell.ring(ConsumerEvent::LeaseLost {
+                lease_key: key,
+                reason: LossReason::Expired,
+                to: None,
+            }),
+            Some(Parting::GivenUp { .. }) | None => {}
+        }
+        match end {
+            Some(End::Finished) => Then::Look,
+            _ => Then::Nothing,
+        }
+    }
+
+    /// Names who gets these leases when they are given up.
+    pub(super) fn name_successors(&self, successors: Vec<(LeaseKey, WorkerId)>) {
+        for (lease_key, next) in successors {
+            if let Some(nudge) = self.running.get(&lease_key) {
+                nudge.name_successor(next);
+            }
+        }
     }
 
     /// Asks every shard to end.
@@ -149,8 +267,9 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
         self.cut.cancel();
     }
 
-    pub(super) fn summary(&self) -> RunSummary {
+    pub(super) fn summary(&self, end: RunEnd) -> RunSummary {
         RunSummary {
+            end,
             records: self.shop.tally.records.load(Ordering::Relaxed),
             batches: self.shop.tally.batches.load(Ordering::Relaxed),
             ..self.summary.clone()
@@ -158,34 +277,28 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
     }
 }
 
-/// The two tasks of one lease.
+/// The two tasks of one lease: the keeper's in the office, the driver's on the floor.
 struct Supervised<S: Source, F> {
-    shop: Arc<Workshop<S, F>>,
-    shard: ShardContext,
-    held: HeldLease,
+    job: Job<S, F>,
     keeper: Keeper,
     handle: KeeperHandle,
-    stop: CancellationToken,
     cut: CancellationToken,
 }
 
 impl<S: Source, F: RecordProcessorFactory> Supervised<S, F> {
     async fn run(self) -> Exit {
         let Self {
-            shop,
-            shard,
-            held,
+            job,
             keeper,
             handle,
-            stop,
             cut,
         } = self;
-        let key = shard.lease_key().clone();
+        let key = job.shard.lease_key().clone();
+        let floor = job.rooms.floor().clone();
         let mut keeping = JoinSet::new();
         keeping.spawn(keeper.run().instrument(Span::current()));
         let mut driving = JoinSet::new();
-        let driver = drive(shop, shard, held.lease().clone(), handle.clone(), stop);
-        driving.spawn(driver.instrument(Span::current()));
+        driving.spawn_on(drive(job).instrument(Span::current()), &floor);
         let end = tokio::select! {
             biased;
             ended = driving.join_next() => match ended {
@@ -209,10 +322,15 @@ impl<S: Source, F: RecordProcessorFactory> Supervised<S, F> {
             }
             keeping.join_next().await
         };
-        let _ = timeout(FAREWELL, farewell).await;
-        Exit { key, end }
+        let parting = match timeout(FAREWELL, farewell).await {
+            Ok(Some(Ok(parting))) => Some(parting),
+            _ => None,
+        };
+        Exit { key, end, parting }
     }
 }
 
+/// Ours: one lost reply is bad luck, and so may be two.
+const LOST_REPLIES: u64 = 3;
 /// Ours: a few round trips to the table. What is not given up by then expires.
 const FAREWELL: Duration = Duration::from_secs(5);

@@ -1,48 +1,97 @@
-//! The clean end: every shard is asked, given time, then cut off; every lease is given up.
+//! The clean end: every shard is asked, given time, then cut off; every lease is given to a worker that is there.
 
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
-use tracing::warn;
+use futures::future::join_all;
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::{debug, info, warn};
 
 use super::shards::Shards;
-use crate::consumer::ConsumerState;
+use crate::lease::{Lease, LeaseKey, WorkerId};
+use crate::process::hands::Workshop;
+use crate::process::keeper::chain;
 use crate::processor::RecordProcessorFactory;
 use crate::source::Source;
 
-/// Ends all shards within `patience` and a little.
+/// Ends all shards within the time that the configuration gives, and a little. Leases that `successors` does not name go to
+/// whoever takes them first.
+/// `in_company`: other workers are there, and may leave at the same time.
 pub(super) async fn give_all_up<S: Source, F: RecordProcessorFactory>(
     shards: &mut Shards<S, F>,
-    patience: Duration,
-    state: &watch::Sender<ConsumerState>,
+    shop: &Workshop<S, F>,
+    successors: Vec<(LeaseKey, WorkerId)>,
+    in_company: bool,
 ) {
+    shards.name_successors(successors.clone());
     shards.ask_all_to_stop();
-    drain(shards, patience, state).await;
+    drain(shards, shop.config.coordination.shutdown_timeout).await;
     if shards.held() > 0 {
         warn!(
             leases = shards.held(),
             "processors did not end in time, their leases are given up as they are"
         );
         shards.cut_all();
-        drain(shards, AFTER_CUT, state).await;
+        drain(shards, AFTER_CUT).await;
+    }
+    if in_company {
+        // What is not swept up expires.
+        let _ = timeout(SWEEP, sweep(shop, &successors)).await;
     }
 }
 
-async fn drain<S: Source, F: RecordProcessorFactory>(
-    shards: &mut Shards<S, F>,
-    patience: Duration,
-    state: &watch::Sender<ConsumerState>,
-) {
+async fn drain<S: Source, F: RecordProcessorFactory>(shards: &mut Shards<S, F>, patience: Duration) {
     let deadline = Instant::now() + patience;
     while shards.held() > 0 {
         let Ok(exit) = timeout_at(deadline, shards.next_exit()).await else {
             break;
         };
         shards.on_exit(exit);
-        state.send_modify(|state| state.leases_held = shards.held());
     }
+}
+
+/// Frees leases that were given to a worker that left at the same time: to this one, by its peers, and to peers, by this
+/// one. Nobody would take them before they expired.
+async fn sweep<S: Source, F: RecordProcessorFactory>(
+    shop: &Workshop<S, F>,
+    successors: &[(LeaseKey, WorkerId)],
+) {
+    let listing = match shop.store.list().await {
+        Ok(listing) => listing,
+        Err(error) => {
+            debug!(error = %chain(&error), "lease table cannot be read at the end");
+            return;
+        }
+    };
+    let me = shop.config.worker_id();
+    let given = |lease: &Lease| {
+        let next = lease.actual_owner();
+        successors
+            .iter()
+            .any(|(key, worker)| *key == lease.key && next == Some(worker))
+    };
+    // Who has a lease that we did not give him was there a moment ago.
+    let is_there = |worker: &WorkerId| {
+        let others = listing.leases.iter().filter(|lease| !given(lease));
+        others
+            .filter_map(Lease::actual_owner)
+            .any(|owner| owner == worker)
+    };
+    let stray = |lease: &&Lease| match lease.actual_owner() {
+        Some(owner) if owner == me => true,
+        Some(owner) => given(lease) && !is_there(owner),
+        None => false,
+    };
+    let strays = listing.leases.iter().filter(stray).map(|lease| async move {
+        match shop.store.release(lease).await {
+            Ok(true) => info!(lease_key = %lease.key, "lease freed: its next owner has left too"),
+            Ok(false) => {}
+            Err(error) => debug!(lease_key = %lease.key, error = %chain(&error), "lease cannot be freed"),
+        }
+    });
+    join_all(strays).await;
 }
 
 /// Ours: longer than giving one lease up may take.
 const AFTER_CUT: Duration = Duration::from_secs(6);
+/// Ours: a look and some writes.
+const SWEEP: Duration = Duration::from_secs(2);

@@ -9,17 +9,43 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::audit::create_missing;
+use super::membership::{self, JoinError};
 use crate::error::{RunError, StoreError};
+use crate::events::ConsumerEvent;
+use crate::fleet::Fleet;
 use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
+use crate::processor::RecordProcessorFactory;
 use crate::shard_sync::Shard;
 use crate::source::Source;
 use crate::source::failure::{Failure, Kind};
 
-/// Makes sure that there are leases to take.
-pub(super) async fn start<S: Source, F>(shop: &Workshop<S, F>) -> Result<(), RunError> {
-    let shards = shards(shop).await?;
-    prepare_table(shop, &shards).await
+/// Makes sure that there are leases to take; what the fleet is that takes them.
+pub(super) async fn start<S: Source, F: RecordProcessorFactory>(
+    shop: &Workshop<S, F>,
+) -> Result<Fleet, RunError> {
+    // Neither needs the other, and a stream that is missing is told first.
+    let (shards, prepared) = tokio::join!(shards(shop), prepare_table(shop));
+    let shards = shards?;
+    prepared?;
+    let fleet = join_fleet(shop).await?;
+    let leases_created = sync_leases(shop, &shards).await?;
+    if leases_created > 0 {
+        info!(leases = leases_created, "leases created for shards without one");
+    }
+    shop.bell.ring(ConsumerEvent::Started { leases_created });
+    Ok(fleet)
+}
+
+async fn join_fleet<S: Source, F: RecordProcessorFactory>(shop: &Workshop<S, F>) -> Result<Fleet, RunError> {
+    let patience = shop.config.coordination.start_timeout;
+    let jitter = shop.config.rng("start/join").random();
+    let joined = until(patience, jitter, || membership::join(shop), JoinError::may_pass);
+    match joined.await {
+        Ok((fleet, _)) => Ok(fleet),
+        Err(JoinError::Store(source)) => Err(unusable(shop, source)),
+        Err(JoinError::Fatal(error)) => Err(error),
+    }
 }
 
 async fn shards<S: Source, F>(shop: &Workshop<S, F>) -> Result<Vec<Shard>, RunError> {
@@ -67,26 +93,33 @@ async fn shards<S: Source, F>(shop: &Workshop<S, F>) -> Result<Vec<Shard>, RunEr
     }
 }
 
-async fn prepare_table<S: Source, F>(shop: &Workshop<S, F>, shards: &[Shard]) -> Result<(), RunError> {
+async fn prepare_table<S: Source, F>(shop: &Workshop<S, F>) -> Result<(), RunError> {
     let patience = shop.config.coordination.start_timeout;
-    let again = StoreError::is_retryable;
-    let mut rng = shop.config.rng("start/prepare");
-    let prepared = until(patience, rng.random(), || shop.store.prepare(), again).await;
-    let synced = match prepared {
-        Ok(()) => until(patience, rng.random(), || create_missing(shop, shards), again).await,
-        Err(error) => Err(error),
-    };
-    match synced {
-        Ok(0) => Ok(()),
-        Ok(created) => {
-            info!(leases = created, "leases created for shards without one");
-            Ok(())
-        }
-        Err(source) => {
-            let table = shop.config.lease_table_name().to_owned();
-            Err(RunError::LeaseTable { table, source })
-        }
-    }
+    let jitter = shop.config.rng("start/prepare").random();
+    let prepared = until(
+        patience,
+        jitter,
+        || shop.store.prepare(),
+        StoreError::is_retryable,
+    );
+    prepared.await.map_err(|source| unusable(shop, source))
+}
+
+async fn sync_leases<S: Source, F>(shop: &Workshop<S, F>, shards: &[Shard]) -> Result<usize, RunError> {
+    let patience = shop.config.coordination.start_timeout;
+    let jitter = shop.config.rng("start/sync").random();
+    let synced = until(
+        patience,
+        jitter,
+        || create_missing(shop, shards),
+        StoreError::is_retryable,
+    );
+    synced.await.map_err(|source| unusable(shop, source))
+}
+
+fn unusable<S: Source, F>(shop: &Workshop<S, F>, source: StoreError) -> RunError {
+    let table = shop.config.lease_table_name().to_owned();
+    RunError::LeaseTable { table, source }
 }
 
 /// Repeats what failed for a while, as long as waiting may help.

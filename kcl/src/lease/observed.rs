@@ -77,6 +77,17 @@ impl Observed {
         Some(now.saturating_duration_since(hand_over.first_seen))
     }
 
+    /// When the next owned lease will have stood still for longer than `failover`, if nothing is seen of it until then.
+    /// Leases that have already are not meant.
+    #[must_use]
+    pub fn next_expiry(&self, failover: Duration, now: Instant) -> Option<Instant> {
+        let owned = self.sightings.values().filter(|sighting| sighting.owned);
+        owned
+            .map(|sighting| sighting.changed_at + failover)
+            .filter(|expiry| *expiry >= now)
+            .min()
+    }
+
     /// How many leases are remembered.
     #[must_use]
     pub fn len(&self) -> usize {

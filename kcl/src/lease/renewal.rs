@@ -30,11 +30,11 @@ impl Pace {
         self.failover
     }
 
-    /// The time between two heartbeats: a third of the failover time less 25 ms, as KCL, but never less than a
-    /// sixth of it.
+    /// The time between two heartbeats: two fifths of the failover time. Where one fails, two or three more are tried
+    /// before the lease is lost. (KCL: a third less 25 ms; a sixth of its writes are saved.)
     #[must_use]
     pub fn period(self) -> Duration {
-        (self.failover / 3).saturating_sub(EPSILON).max(self.failover / 6)
+        self.failover * 2 / 5
     }
 
     /// The pause after the `failures`-th failed heartbeat in a row: a quarter of the period, doubled each time up
@@ -112,6 +112,11 @@ impl HeldLease {
         &self.lease
     }
 
+    /// What the next heartbeat says of the shard's throughput, in KiB/s.
+    pub fn set_throughput(&mut self, kbps: Option<f64>) {
+        self.lease.throughput_kbps = kbps;
+    }
+
     /// Whether processing may go on at `now`.
     #[must_use]
     pub fn is_held(&self, now: Instant) -> bool {
@@ -161,7 +166,7 @@ impl HeldLease {
             return Change::Lost;
         }
         match answer {
-            Renewal::Held(lease) => {
+            Renewal::Held(lease) | Renewal::Recovered(lease) => {
                 self.written_at = sent_at;
                 self.due_at = sent_at + self.pace.period();
                 self.adopt(lease, now)
@@ -206,9 +211,6 @@ impl HeldLease {
         Change::None
     }
 }
-
-/// Slack in periods. Source: KCL `epsilonMillis`.
-const EPSILON: Duration = Duration::from_millis(25);
 
 #[cfg(test)]
 mod tests;

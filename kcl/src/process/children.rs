@@ -28,7 +28,7 @@ pub(crate) enum ChildrenError {
     NoneListed,
 }
 
-/// Creates the leases of a finished shard's children and records their ids in its own row.
+/// Creates the leases of a finished shard's children and records their ids in its own row. How many it created.
 ///
 /// The children are those that the service named, else those that the stream lists. `patient`: whether a closed shard without any
 /// child may be an answer that is behind the times, to be asked for again.
@@ -38,7 +38,7 @@ pub(crate) async fn record_children(
     finished: &ShardId,
     end: &ShardEnd,
     patient: bool,
-) -> Result<(), ChildrenError> {
+) -> Result<usize, ChildrenError> {
     let mut listed: Option<Vec<Shard>> = None;
     let mut children = end.children.clone();
     if children.is_empty() {
@@ -76,8 +76,10 @@ pub(crate) async fn record_children(
         }
     };
 
+    let mut created = 0;
     for lease in &leases {
         if store.create(lease).await? {
+            created += 1;
             info!(lease_key = %lease.key, shard_id = %finished, "lease created for a child of a finished shard");
         }
     }
@@ -85,7 +87,7 @@ pub(crate) async fn record_children(
     if !ids.is_empty() {
         store.set_children(&LeaseKey::of_shard(finished), &ids).await?;
     }
-    Ok(())
+    Ok(created)
 }
 
 fn children_in(shards: &[Shard], parent: &ShardId) -> Vec<ChildShard> {

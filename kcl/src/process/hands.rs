@@ -19,7 +19,9 @@ use tracing::{debug, error, info, warn};
 use super::Checkpointer;
 use super::children::record_children;
 use super::keeper::{Command, KeeperHandle, chain};
+use super::rooms::Rooms;
 use crate::config::{Backoff, ConsumerConfig};
+use crate::events::{Bell, ConsumerEvent};
 use crate::lease::{Lease, LeaseKey};
 use crate::position::Checkpoint;
 use crate::processor::{Initialization, RecordBatch, RecordProcessor, RecordProcessorFactory};
@@ -39,6 +41,7 @@ pub(crate) struct Workshop<S, F> {
     pub(crate) factory: Arc<F>,
     pub(crate) budget: Budget,
     pub(crate) tally: Tally,
+    pub(crate) bell: Bell,
 }
 
 /// What was processed, over all shards.
@@ -51,6 +54,7 @@ pub(crate) struct Tally {
 /// Everything that the steps of one shard touch.
 pub(super) struct Hands<S: Source, F: RecordProcessorFactory> {
     shop: Arc<Workshop<S, F>>,
+    rooms: Rooms,
     shard: ShardContext,
     /// As it was taken.
     lease: Lease,
@@ -69,6 +73,7 @@ pub(super) struct Hands<S: Source, F: RecordProcessorFactory> {
 impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
     pub(super) fn new(
         shop: Arc<Workshop<S, F>>,
+        rooms: Rooms,
         shard: ShardContext,
         lease: Lease,
         keeper: KeeperHandle,
@@ -76,6 +81,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         let rng = shop.config.rng(&format!("process/{}", shard.shard_id()));
         Self {
             shop,
+            rooms,
             shard,
             lease,
             checkpointer: Checkpointer::new(keeper.clone()),
@@ -122,7 +128,8 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
 
     async fn check_parents(&mut self) -> Event {
         for parent in self.lease.parents.clone() {
-            match self.shop.store.get(&LeaseKey::of_shard(&parent)).await {
+            let (store, key) = (Arc::clone(&self.shop.store), LeaseKey::of_shard(&parent));
+            match self.rooms.in_office(async move { store.get(&key).await }).await {
                 Ok(None) => {}
                 Ok(Some(lease)) if lease.is_finished() => {}
                 Ok(Some(_)) => {
@@ -196,6 +203,8 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         if !self.keeper.is_held(Instant::now().into_std()) {
             return pending().await;
         }
+        let bytes = batch.records().iter().map(|record| record.data().len() as u64);
+        self.keeper.count(bytes.sum());
         if let Some(last) = batch.last_position() {
             tell(&self.keeper, Command::Delivering(last.clone())).await;
         }
@@ -234,9 +243,15 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
     async fn record_children(&mut self) -> Event {
         self.in_hand = None;
         let patient = self.failures < CHILDREN_PATIENCE;
-        let Workshop { source, store, .. } = &*self.shop;
-        match record_children(&**source, &**store, self.shard.shard_id(), &self.end, patient).await {
-            Ok(()) => {
+        let (source, store) = (Arc::clone(&self.shop.source), Arc::clone(&self.shop.store));
+        let (finished, end) = (self.shard.shard_id().clone(), self.end.clone());
+        let recording = async move { record_children(&*source, &*store, &finished, &end, patient).await };
+        match self.rooms.in_office(recording).await {
+            Ok(leases_created) => {
+                self.shop.bell.ring(ConsumerEvent::ChildrenCreated {
+                    parent: self.shard.shard_id().clone(),
+                    leases_created,
+                });
                 tell(&self.keeper, Command::ShardEnded).await;
                 Event::ChildrenRecorded
             }

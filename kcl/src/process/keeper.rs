@@ -4,18 +4,21 @@
 //! What is due and what counts as lost is decided in `lease::renewal`, what may be checkpointed in `shard::checkpoint`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{sleep_until, timeout_at};
 use tracing::{debug, info, warn};
 
 use crate::error::{CheckpointError, StoreError};
-use crate::lease::LeaseKey;
+use crate::events::{Bell, ConsumerEvent, LossReason};
 use crate::lease::renewal::{Change, HeldLease, Task};
+use crate::lease::{Lease, LeaseKey, WorkerId};
 use crate::position::{Checkpoint, Position};
 use crate::shard::checkpoint::{Asked, CheckpointRules, Refusal, Verdict};
 use crate::store::{CheckpointUpdate, LeaseStore, Renewal};
+use crate::worker_load::throughput::Throughput;
 
 /// How the lease stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +53,36 @@ pub(crate) enum Command {
     },
     /// The row changed without us: look now, not at the next heartbeat.
     Look,
+    /// Who gets the lease when it is given up, unless somebody else asks for it before.
+    Successor(WorkerId),
     /// Give the lease to whoever waits for it, or to nobody, and end.
     GiveUp {
         reply: oneshot::Sender<()>,
     },
+}
+
+/// How a lease was left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Parting {
+    /// Given up; to whom, if it was somebody in particular.
+    GivenUp { to: Option<WorkerId> },
+    /// Not ours any more; whose, where the row told.
+    Lost {
+        reason: LossReason,
+        to: Option<WorkerId>,
+    },
+    /// Left as it is, to expire: the table did not answer.
+    Left,
+}
+
+/// Where keepers tell what they notice.
+#[derive(Debug, Clone)]
+pub(crate) struct Outlet {
+    pub(crate) bell: Bell,
+    /// Told when the table shows something new, so that the coordinator reads it now.
+    pub(crate) news: Arc<Notify>,
+    /// Whether a leader is there who wants to know what each lease delivers.
+    pub(crate) measure: Arc<AtomicBool>,
 }
 
 /// The way to a lease's keeper.
@@ -62,9 +91,17 @@ pub(crate) struct KeeperHandle {
     lease_key: LeaseKey,
     commands: mpsc::Sender<Command>,
     standing: watch::Receiver<Standing>,
+    reach: Arc<AtomicU64>,
+    recovered: Arc<AtomicU64>,
+    delivered: Arc<AtomicU64>,
 }
 
 impl KeeperHandle {
+    /// So many bytes were given to the processor.
+    pub(crate) fn count(&self, bytes: u64) {
+        self.delivered.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     pub(crate) fn lease_key(&self) -> &LeaseKey {
         &self.lease_key
     }
@@ -96,19 +133,46 @@ impl KeeperHandle {
 
     /// The way to ask for a look at the row, which does not keep the keeper alive.
     pub(crate) fn nudge(&self) -> Nudge {
-        Nudge(self.commands.downgrade())
+        Nudge {
+            commands: self.commands.downgrade(),
+            reach: Arc::clone(&self.reach),
+            recovered: Arc::clone(&self.recovered),
+        }
     }
 }
 
 /// Asks a keeper to look at its row.
 #[derive(Debug, Clone)]
-pub(crate) struct Nudge(mpsc::WeakSender<Command>);
+pub(crate) struct Nudge {
+    commands: mpsc::WeakSender<Command>,
+    reach: Arc<AtomicU64>,
+    recovered: Arc<AtomicU64>,
+}
 
 impl Nudge {
-    /// Does nothing if the keeper has ended, or has that much to do already.
     pub(crate) fn look(&self) {
-        if let Some(commands) = self.0.upgrade() {
-            let _ = commands.try_send(Command::Look);
+        self.send(Command::Look);
+    }
+
+    /// Names who gets the lease when it is given up.
+    pub(crate) fn name_successor(&self, next: WorkerId) {
+        self.send(Command::Successor(next));
+    }
+
+    /// The highest counter that the row can have by the keeper's own writes. A higher one is somebody else's.
+    pub(crate) fn reach(&self) -> u64 {
+        self.reach.load(Ordering::Acquire)
+    }
+
+    /// How many writes in a row were refused because they seemed to have happened already.
+    pub(crate) fn recovered(&self) -> u64 {
+        self.recovered.load(Ordering::Relaxed)
+    }
+
+    /// Does nothing if the keeper has ended, or has that much to do already.
+    fn send(&self, command: Command) {
+        if let Some(commands) = self.commands.upgrade() {
+            let _ = commands.try_send(command);
         }
     }
 }
@@ -121,20 +185,34 @@ pub(crate) struct Keeper {
     store: Arc<dyn LeaseStore>,
     commands: mpsc::Receiver<Command>,
     standing: watch::Sender<Standing>,
-    ended: bool,
+    reach: Arc<AtomicU64>,
+    recovered: Arc<AtomicU64>,
+    /// Bytes since the last heartbeat.
+    delivered: Arc<AtomicU64>,
+    throughput: Throughput,
+    outlet: Outlet,
+    successor: Option<WorkerId>,
+    parting: Option<Parting>,
 }
 
 impl Keeper {
-    pub(crate) fn new(store: Arc<dyn LeaseStore>, held: HeldLease) -> (Self, KeeperHandle) {
+    pub(crate) fn new(store: Arc<dyn LeaseStore>, held: HeldLease, outlet: Outlet) -> (Self, KeeperHandle) {
         let (sender, commands) = mpsc::channel(COMMANDS);
         let (standing, watcher) = watch::channel(Standing::Held {
             until: held.lost_at(),
         });
+        let reach = Arc::new(AtomicU64::new(held.lease().counter));
         let handle = KeeperHandle {
             lease_key: held.lease().key.clone(),
             commands: sender,
             standing: watcher,
+            reach: Arc::clone(&reach),
+            recovered: Arc::default(),
+            delivered: Arc::default(),
         };
+        let recovered = Arc::clone(&handle.recovered);
+        let throughput = Throughput::new(held.lease().throughput_kbps, now());
+        let delivered = Arc::clone(&handle.delivered);
         let rules = CheckpointRules::new(held.lease().checkpoint.clone());
         (
             Self {
@@ -143,19 +221,28 @@ impl Keeper {
                 store,
                 commands,
                 standing,
-                ended: false,
+                reach,
+                recovered,
+                delivered,
+                throughput,
+                outlet,
+                successor: None,
+                parting: None,
             },
             handle,
         )
     }
 
     /// Ends when the lease is lost, given up, or when nobody holds a handle any more, which gives it up too.
-    pub(crate) async fn run(mut self) {
-        while !self.ended {
+    pub(crate) async fn run(mut self) -> Parting {
+        loop {
+            if let Some(parting) = self.parting {
+                return parting;
+            }
             let wake = match self.held.next(now()) {
                 Task::Stop => {
-                    self.lose("not renewed in time");
-                    break;
+                    self.lose(LossReason::Expired, None);
+                    continue;
                 }
                 Task::Renew => {
                     self.renew().await;
@@ -190,6 +277,7 @@ impl Keeper {
                 let _ = reply.send(self.rules.written().clone());
             }
             Command::Look => self.renew().await,
+            Command::Successor(next) => self.successor = Some(next),
             Command::GiveUp { reply } => {
                 self.give_up().await;
                 let _ = reply.send(());
@@ -201,11 +289,17 @@ impl Keeper {
     async fn renew(&mut self) {
         let sent_at = now();
         let deadline = self.held.lost_at();
+        self.throughput
+            .on_bytes(self.delivered.swap(0, Ordering::Relaxed));
+        if self.outlet.measure.load(Ordering::Relaxed) {
+            self.held.set_throughput(self.throughput.at_heartbeat(sent_at));
+        }
+        self.reach_for(1);
         let answer = timeout_at(deadline.into(), self.store.renew(self.held.lease())).await;
         match answer {
             Ok(Ok(renewal)) => self.take_in(renewal, sent_at),
             Ok(Err(error)) => self.on_store_failure(&error),
-            Err(_) => self.lose("no answer until it expired"),
+            Err(_) => self.lose(LossReason::Expired, None),
         }
     }
 
@@ -219,7 +313,7 @@ impl Keeper {
                 Verdict::Write(checkpoint) => checkpoint,
             };
             if self.held.next(now()) == Task::Stop {
-                self.lose("not renewed in time");
+                self.lose(LossReason::Expired, None);
                 break;
             }
             let update = CheckpointUpdate {
@@ -228,16 +322,18 @@ impl Keeper {
             };
             let sent_at = now();
             let deadline = self.held.lost_at();
+            // Twice, where the first write finds that a heartbeat's reply was lost.
+            self.reach_for(2);
             match timeout_at(deadline.into(), self.store.checkpoint(self.held.lease(), &update)).await {
                 Ok(Ok(renewal)) => {
-                    let written = matches!(renewal, Renewal::Held(_));
+                    let written = matches!(renewal, Renewal::Held(_) | Renewal::Recovered(_));
                     self.take_in(renewal, sent_at);
                     if written {
                         debug!(lease_key = %self.held.lease().key, position = %checkpoint, "checkpointed");
                         self.rules.on_written(checkpoint);
                         return Ok(());
                     }
-                    if self.ended {
+                    if self.parting.is_some() {
                         break;
                     }
                 }
@@ -249,7 +345,7 @@ impl Keeper {
                     });
                 }
                 Err(_) => {
-                    self.lose("no answer until it expired");
+                    self.lose(LossReason::Expired, None);
                     break;
                 }
             }
@@ -276,36 +372,66 @@ impl Keeper {
     }
 
     fn take_in(&mut self, renewal: Renewal, sent_at: Instant) {
+        let lost = match &renewal {
+            Renewal::Lost(row) => self.who_has(row.as_ref()),
+            _ => (LossReason::Expired, None),
+        };
+        match &renewal {
+            Renewal::Recovered(_) => self.recovered.fetch_add(1, Ordering::Relaxed),
+            _ => self.recovered.swap(0, Ordering::Relaxed),
+        };
         match self.held.on_answer(renewal, sent_at, now()) {
             Change::None => self.show(),
             Change::HandOverRequested { next } => {
                 let key = &self.held.lease().key;
-                let next = next.as_ref().map_or("", |worker| worker.as_str());
-                info!(lease_key = %key, worker_id = next, "asked to hand the shard over");
+                let name = next.as_ref().map_or("", |worker| worker.as_str());
+                info!(lease_key = %key, worker_id = name, "asked to hand the shard over");
+                self.outlet.bell.ring(ConsumerEvent::HandOverRequested {
+                    lease_key: key.clone(),
+                    by: next,
+                });
+                // Whoever asks for one lease often asks for more.
+                self.outlet.news.notify_one();
                 self.show();
             }
-            Change::Lost => self.lose("another worker has it"),
+            Change::Lost => self.lose(lost.0, lost.1),
         }
+    }
+
+    /// What the row of a lost lease says of its loss.
+    fn who_has(&self, row: Option<&Lease>) -> (LossReason, Option<WorkerId>) {
+        let Some(row) = row else {
+            return (LossReason::Deleted, None);
+        };
+        let owner = row.actual_owner().cloned();
+        let reason = match owner.is_some() && owner.as_ref() == self.held.lease().actual_owner() {
+            // Ours by name, and somebody else writes.
+            true => LossReason::SameId,
+            false => LossReason::Taken,
+        };
+        (reason, owner)
     }
 
     fn on_store_failure(&mut self, error: &StoreError) {
         warn!(lease_key = %self.held.lease().key, error = %chain(error), "lease table did not answer");
         if self.held.on_failure(now()) == Change::Lost {
-            self.lose("not renewed in time");
+            self.lose(LossReason::Expired, None);
         }
     }
 
     /// Gives the lease up as well as can be done before it would expire anyway.
     async fn give_up(&mut self) {
         for _ in 0..GIVE_UP_ATTEMPTS {
-            if self.ended || self.held.next(now()) == Task::Stop {
+            if self.parting.is_some() || self.held.next(now()) == Task::Stop {
                 break;
             }
             let deadline = self.held.lost_at();
-            match timeout_at(deadline.into(), self.store.release(self.held.lease())).await {
+            let to = self.next_owner();
+            match timeout_at(deadline.into(), self.part_from(to.as_ref())).await {
                 Ok(Ok(true)) => {
-                    info!(lease_key = %self.held.lease().key, "lease given up");
-                    break;
+                    let name = to.as_ref().map_or("", |worker| worker.as_str());
+                    info!(lease_key = %self.held.lease().key, worker_id = name, "lease given up");
+                    self.parting = Some(Parting::GivenUp { to });
                 }
                 // The owners are not as we know them: somebody asked for the lease, or has it.
                 Ok(Ok(false)) => self.renew().await,
@@ -313,19 +439,50 @@ impl Keeper {
                 Err(_) => break,
             }
         }
-        self.ended = true;
+        self.parting.get_or_insert(Parting::Left);
         self.standing.send_replace(Standing::Lost);
     }
 
-    fn lose(&mut self, why: &'static str) {
-        if !self.ended {
-            warn!(lease_key = %self.held.lease().key, reason = why, "lease lost");
+    /// Who gets the lease: whoever asked for it, else the successor that was named.
+    fn next_owner(&self) -> Option<WorkerId> {
+        let lease = self.held.lease();
+        match lease.hand_over_pending() {
+            true => lease.owner.clone(),
+            false => self.successor.clone(),
         }
-        self.ended = true;
+    }
+
+    async fn part_from(&self, next: Option<&WorkerId>) -> Result<bool, StoreError> {
+        let lease = self.held.lease();
+        match next {
+            Some(next) if !lease.hand_over_pending() => {
+                self.reach_for(1);
+                self.store.assign(lease, next).await
+            }
+            _ => {
+                self.reach_for(1);
+                self.store.release(lease).await
+            }
+        }
+    }
+
+    fn lose(&mut self, reason: LossReason, to: Option<WorkerId>) {
+        if self.parting.is_none() {
+            let owner = to.as_ref().map_or("", |worker| worker.as_str());
+            warn!(lease_key = %self.held.lease().key, worker_id = owner, error = ?reason, "lease lost");
+            self.parting = Some(Parting::Lost { reason, to });
+        }
         self.standing.send_replace(Standing::Lost);
+    }
+
+    /// So many writes may be on their way, each of which raises the counter by one.
+    fn reach_for(&self, writes: u64) {
+        self.reach
+            .store(self.held.lease().counter + writes, Ordering::Release);
     }
 
     fn show(&self) {
+        self.reach_for(0);
         let until = self.held.lost_at();
         let standing = if self.held.is_handing_over() {
             Standing::Wanted { until }

@@ -15,7 +15,7 @@ struct Kept {
     store: MemoryLeaseStore,
     key: LeaseKey,
     handle: KeeperHandle,
-    task: JoinSet<()>,
+    task: JoinSet<Parting>,
 }
 
 async fn kept() -> Kept {
@@ -25,7 +25,12 @@ async fn kept() -> Kept {
     store.create(&lease).await.unwrap();
     let taken = store.take(&lease, &WorkerId::new("w1")).await.unwrap().unwrap();
     let held = HeldLease::new(taken, Pace::new(FAILOVER), now());
-    let (keeper, handle) = Keeper::new(Arc::new(store.clone()), held);
+    let outlet = Outlet {
+        bell: Bell::new(),
+        news: Arc::default(),
+        measure: Arc::default(),
+    };
+    let (keeper, handle) = Keeper::new(Arc::new(store.clone()), held, outlet);
     let mut task = JoinSet::new();
     task.spawn(keeper.run());
     Kept {

@@ -13,5 +13,6 @@ mod children;
 pub(crate) mod driver;
 pub(crate) mod hands;
 pub(crate) mod keeper;
+pub(crate) mod rooms;
 
 pub use checkpointer::{AsPosition, Checkpointer};

@@ -11,6 +11,7 @@ use aws_sdk_kinesis::types::{self, ShardIteratorType};
 use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
 
 use super::failure::{Failure, Kind};
+use super::listing::Listings;
 use super::polling::PollingReader;
 use super::{RawRecord, ShardEnd, Source};
 use crate::config::ConsumerConfig;
@@ -26,6 +27,7 @@ pub(crate) struct KinesisStream {
     data: Client,
     control: Client,
     config: Arc<ConsumerConfig>,
+    listings: Listings,
 }
 
 /// One answer of GetRecords.
@@ -70,6 +72,7 @@ impl KinesisStream {
         Self {
             data: Client::from_conf(data.build()),
             control: Client::from_conf(control.build()),
+            listings: Listings::of(&config),
             config,
         }
     }
@@ -157,6 +160,7 @@ impl Source for KinesisStream {
         let mut call = first.clone();
         let mut shards = Vec::new();
         loop {
+            self.listings.turn().await;
             let page = match call
                 .max_results(LISTED)
                 .send()
@@ -170,7 +174,12 @@ impl Source for KinesisStream {
                     call = first.clone();
                     continue;
                 }
-                Err(failure) => return Err(failure),
+                Err(failure) => {
+                    if failure.kind == Kind::Throttled {
+                        self.listings.throttled();
+                    }
+                    return Err(failure);
+                }
             };
             for shard in page.shards.unwrap_or_default() {
                 shards.push(listed_shard(&shard).map_err(|source| Failure::bad_answer(OPERATION, source))?);

@@ -3,6 +3,7 @@
 pub(crate) mod ahead;
 pub(crate) mod failure;
 pub(crate) mod kinesis;
+mod listing;
 pub(crate) mod polling;
 #[cfg(test)]
 pub(crate) mod scripted;

@@ -127,6 +127,9 @@ pub struct SkippedRow {
 pub enum Renewal {
     /// Still ours: the lease as it now is (new counter, new checkpoint).
     Held(Lease),
+    /// Still ours: the write was refused because it had happened already, and its reply was lost. The lease as it now is. Again
+    /// and again, it is a sign of another worker with the same id.
+    Recovered(Lease),
     /// Still ours, nothing written: somebody asks for the shard. The lease as it now is; renew with it.
     HandOverRequested(Lease),
     /// Not ours any more. The row as it is, if there is one.

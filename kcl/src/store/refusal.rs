@@ -15,7 +15,7 @@ pub(super) fn of_renewal(held: &Lease, row: Option<Lease>) -> Renewal {
         Renewal::Lost(Some(row))
     } else if row.counter == held.counter + 1 {
         // Our own write; only one can be ahead, because a holder's writes are serialised.
-        Renewal::Held(row)
+        Renewal::Recovered(row)
     } else if row.counter == held.counter && row.hand_over_pending() && !held.hand_over_pending() {
         Renewal::HandOverRequested(row)
     } else {
@@ -39,7 +39,7 @@ pub(super) fn of_checkpoint(
     row: Option<Lease>,
 ) -> RefusedCheckpoint {
     match of_renewal(held, row) {
-        Renewal::Held(row) if row.checkpoint != update.checkpoint || row.pending != update.pending => {
+        Renewal::Recovered(row) if row.checkpoint != update.checkpoint || row.pending != update.pending => {
             RefusedCheckpoint::Again(row)
         }
         // A checkpoint is not refused because of a hand-over, but the row may have changed before we read it.

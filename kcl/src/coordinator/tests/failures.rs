@@ -196,9 +196,15 @@ async fn without_an_answer_from_the_table_a_worker_stops_before_its_lease_expire
     })
     .await;
     assert!(lost > FAILOVER / 2, "a short fault costs nothing: {lost:?}");
-    assert_eq!(fleet.seen.records()["3"], 1, "nobody else had begun");
     within(FAILOVER, "the other worker", || peer.held() == 1).await;
     within(SOON, "its records", || fleet.seen.records()["3"] == 2).await;
+    let told = fleet.seen.of(0);
+    let stopped = told.iter().position(|what| what == "lease_lost");
+    let began = told.iter().rposition(|what| what == "=1");
+    assert!(
+        stopped < began,
+        "the one stopped before the other began: {told:?}"
+    );
     store.fail(false);
     worker.stop().await;
     peer.stop().await;
@@ -223,4 +229,44 @@ async fn a_short_fault_of_the_table_is_ridden_out() {
     );
     let summary = worker.stop().await;
     assert_eq!(summary.leases_lost(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_takes_no_further_step() {
+    for shards in [1, 16] {
+        let fleet = Fleet::with_shards(shards);
+        for shard in 0..shards {
+            put(&fleet, shard, 1..=3);
+        }
+        let count = usize::try_from(shards).unwrap();
+        let step = Duration::from_millis(400);
+        let worker = fleet.start("w1", move |call: &str| match call {
+            "3" => Do::Steps(step),
+            _ => Do::Checkpoint,
+        });
+        sleep(FAILOVER).await;
+        let steps = |fleet: &Fleet| fleet.seen.all().iter().filter(|what| *what == "step").count();
+        let before = steps(&fleet);
+        assert!(before >= 20 * count, "{before}");
+        // All that is due in between is due at once, in whatever order.
+        tokio::time::advance(FAILOVER + FAILOVER / 2).await;
+        sleep(FAILOVER).await;
+        let lost = fleet
+            .seen
+            .all()
+            .iter()
+            .filter(|what| *what == "lease_lost")
+            .count();
+        assert!(lost >= count, "{lost}");
+        for shard in 0..shards {
+            let told = fleet.seen.of(shard);
+            let end = told.iter().position(|what| what == "lease_lost").unwrap();
+            let done = told[..end].iter().filter(|what| *what == "step").count();
+            assert!(
+                done * count <= before,
+                "no step after the pause: {done} of {before}"
+            );
+        }
+        worker.kill().await;
+    }
 }

@@ -13,12 +13,14 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{ConsumerConfig, ConsumerConfigBuilder};
-use crate::consumer::{ConsumerState, RunSummary};
+use crate::consumer::RunSummary;
 use crate::coordinator::Worker;
 use crate::error::{BoxError, RunError, StoreError};
+use crate::events::{Bell, Ear, Events};
 use crate::fleet::{
     Beat, Heartbeat, Home, IndexState, LeaderRow, SeparateTables, StateKind, StateRow, WorkerStats,
 };
+use crate::health::{ConsumerState, Health};
 use crate::lease::{Lease, LeaseKey, StreamId, WorkerId};
 use crate::process::Checkpointer;
 use crate::process::hands::{Tally, Workshop};
@@ -76,21 +78,25 @@ impl Fleet {
             factory: Arc::new(factory),
             budget: Budget::new(config.retrieval.prefetch_bytes),
             tally: Tally::default(),
+            bell: Bell::new(),
             config,
         };
         let stop = CancellationToken::new();
-        let state = watch::Sender::new(ConsumerState::default());
-        let watcher = state.subscribe();
+        let board = watch::Sender::new(ConsumerState::default());
+        let (watcher, ear) = (board.subscribe(), shop.bell.ear());
+        let events = ear.listen();
         let worker = Worker {
             shop: Arc::new(shop),
             stop: stop.clone(),
-            state,
+            board,
         };
         let mut task = JoinSet::new();
         task.spawn(worker.run());
         Running {
             stop,
             state: watcher,
+            events,
+            ear,
             task,
         }
     }
@@ -105,12 +111,19 @@ impl Fleet {
 pub(super) struct Running {
     pub(super) stop: CancellationToken,
     state: watch::Receiver<ConsumerState>,
+    /// From its start.
+    pub(super) events: Events,
+    pub(super) ear: Ear,
     task: JoinSet<Result<RunSummary, RunError>>,
 }
 
 impl Running {
     pub(super) fn held(&self) -> usize {
-        self.state.borrow().leases_held
+        self.state.borrow().leases.len()
+    }
+
+    pub(super) fn health(&self) -> Health {
+        self.state.borrow().health()
     }
 
     pub(super) async fn stop(self) -> RunSummary {
@@ -125,6 +138,10 @@ impl Running {
             .expect("every run ends")
             .expect("there is one task")
             .unwrap()
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.state.has_changed().is_err()
     }
 
     pub(super) async fn kill(mut self) {
@@ -194,6 +211,8 @@ pub(super) enum Do {
     Hang,
     /// Takes this long, then checkpoints.
     Slowly(Duration),
+    /// Does one step after the other, each of which takes this long, for ever.
+    Steps(Duration),
 }
 
 /// Says what to do about `process_records` (the data), `"initialize"`, `"shard_ended"` and `"shutdown_requested"`.
@@ -219,6 +238,10 @@ impl Told {
             Do::Panic => panic!("as told"),
             Do::Hang => std::future::pending().await,
             Do::Slowly(pause) => sleep(pause).await,
+            Do::Steps(pause) => loop {
+                sleep(pause).await;
+                self.seen.note(&self.shard, "step");
+            },
             Do::Checkpoint | Do::CheckpointAndFail => {}
         }
         checkpointer.checkpoint().await?;
@@ -274,6 +297,7 @@ impl RecordProcessor for Told {
 pub(super) struct Faulty {
     inner: MemoryLeaseStore,
     failing: Arc<AtomicBool>,
+    refusing: Arc<AtomicBool>,
 }
 
 impl Faulty {
@@ -281,6 +305,7 @@ impl Faulty {
         Self {
             inner,
             failing: Arc::default(),
+            refusing: Arc::default(),
         }
     }
 
@@ -288,7 +313,20 @@ impl Faulty {
         self.failing.store(failing, Ordering::Relaxed);
     }
 
+    /// Refuses everything, as for a right that is missing.
+    pub(super) fn refuse(&self, refusing: bool) {
+        self.refusing.store(refusing, Ordering::Relaxed);
+    }
+
     fn check(&self) -> Result<(), StoreError> {
+        if self.refusing.load(Ordering::Relaxed) {
+            let (operation, table) = ("Scan", "app".to_owned());
+            return Err(StoreError::AccessDenied {
+                operation,
+                table,
+                source: "as told".into(),
+            });
+        }
         if !self.failing.load(Ordering::Relaxed) {
             return Ok(());
         }

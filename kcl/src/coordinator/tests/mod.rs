@@ -3,5 +3,7 @@
 mod end_of_shard;
 mod failures;
 mod fleet;
+mod led;
 mod moves;
 mod starts;
+mod told;

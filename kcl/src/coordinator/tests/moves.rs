@@ -229,3 +229,30 @@ async fn rows_that_name_no_shard_are_left_alone() {
     assert_eq!(fleet.leases.get(&key).await.unwrap(), Some(foreign));
     worker.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_somebody_freed_is_lost_before_it_is_taken_again() {
+    let fleet = Fleet::with_shards(1);
+    let worker = fleet.start("w1", checkpoints);
+    within(SOON, "the lease", || worker.held() == 1).await;
+    // As a leader does whose patience with a hand-over is at its end.
+    let row = fleet.lease(0).await;
+    assert!(fleet.leases.release(&row).await.unwrap());
+    within(FAILOVER, "the loss and the lease", || {
+        worker.held() == 1
+            && fleet
+                .seen
+                .of(0)
+                .iter()
+                .filter(|what| what.starts_with("initialize"))
+                .count()
+                == 2
+    })
+    .await;
+    assert_eq!(fleet.seen.of(0)[..2], ["initialize TRIM_HORIZON", "lease_lost"]);
+    tokio::time::sleep(FAILOVER * 3).await;
+    assert_eq!(worker.held(), 1);
+    let summary = worker.stop().await;
+    assert_eq!((summary.leases_taken(), summary.leases_lost()), (2, 1));
+    assert_eq!(fleet.lease(0).await.owner, None, "nobody keeps it in secret");
+}

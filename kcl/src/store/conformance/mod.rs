@@ -65,7 +65,7 @@ async fn row(store: &dyn LeaseStore, key: &LeaseKey) -> Lease {
 
 fn held(renewal: Renewal) -> Lease {
     match renewal {
-        Renewal::Held(lease) => lease,
+        Renewal::Held(lease) | Renewal::Recovered(lease) => lease,
         other => panic!("still held, but the store says {other:?}"),
     }
 }

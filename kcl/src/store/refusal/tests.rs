@@ -22,7 +22,7 @@ enum Kind {
 
 fn kind(renewal: &Renewal) -> Kind {
     match renewal {
-        Renewal::Held(_) => Kind::Held,
+        Renewal::Held(_) | Renewal::Recovered(_) => Kind::Held,
         Renewal::HandOverRequested(_) => Kind::HandOver,
         Renewal::Lost(_) => Kind::Lost,
     }
@@ -103,7 +103,9 @@ fn a_refused_heartbeat_is_a_loss_only_if_somebody_else_was_there() {
         let answer = of_renewal(&held, Some(found.clone()));
         assert_eq!(kind(&answer), expected, "{why}");
         match answer {
-            Renewal::Held(lease) | Renewal::HandOverRequested(lease) => assert_eq!(lease, found),
+            Renewal::Held(lease) | Renewal::Recovered(lease) | Renewal::HandOverRequested(lease) => {
+                assert_eq!(lease, found);
+            }
             Renewal::Lost(lease) => assert_eq!(lease, Some(found)),
         }
     }
@@ -128,7 +130,7 @@ fn a_refused_checkpoint_is_written_again_on_top_of_a_lost_heartbeat() {
         ..row(8, Some("me"), None)
     };
     let answer = of_checkpoint(&held, &update, Some(with.clone()));
-    assert_eq!(answer, RefusedCheckpoint::Answer(Renewal::Held(with)));
+    assert_eq!(answer, RefusedCheckpoint::Answer(Renewal::Recovered(with)));
 
     let theirs = row(8, Some("other"), None);
     let answer = of_checkpoint(&held, &update, Some(theirs.clone()));

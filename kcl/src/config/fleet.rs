@@ -1,0 +1,98 @@
+//! Settings of a worker's part in its fleet: which KCL's ways it keeps to, and how it leads.
+
+use std::time::Duration;
+
+use super::ConsumerConfigBuilder;
+use crate::assign::central::Strategy;
+use crate::error::ConfigError;
+use crate::fleet::{NewFleet, VersionSetting};
+use crate::leader::lock::Pace;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Membership {
+    pub(crate) version: VersionSetting,
+    pub(crate) new_fleet: NewFleet,
+    pub(crate) migrate_all: bool,
+    pub(crate) strategy: Strategy,
+    pub(crate) report_interval: Duration,
+    pub(crate) lock: Pace,
+}
+
+impl Default for Membership {
+    fn default() -> Self {
+        Self {
+            version: VersionSetting::default(),
+            new_fleet: NewFleet::TwoX,
+            migrate_all: false,
+            strategy: crate::assign::central::Settings::default().strategy,
+            report_interval: Duration::from_secs(30),
+            lock: Pace::default(),
+        }
+    }
+}
+
+impl Membership {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let hour = Duration::from_secs(3600);
+        let least = Duration::from_millis(100);
+        ConfigError::check_range("worker_report_interval", self.report_interval, least, hour)?;
+        // Three heartbeats must fit, or a short fault costs the leadership.
+        ConfigError::check_range(
+            "leader_heartbeat",
+            self.lock.heartbeat,
+            Duration::from_millis(50),
+            self.lock.duration / 3,
+        )?;
+        ConfigError::check_range("leader_lease_duration", self.lock.duration, least, hour)
+    }
+}
+
+impl ConsumerConfigBuilder {
+    /// Which behaviour this worker is told to show (KCL: `clientVersionConfig`). What the fleet has agreed on comes first.
+    /// Default: [`VersionSetting::Follow`], whatever the fleet is in.
+    pub fn client_version(mut self, version: VersionSetting) -> Self {
+        self.membership.version = version;
+        self
+    }
+
+    /// What a new application becomes, while `client_version` is to follow. Default: [`NewFleet::TwoX`]: each worker takes
+    /// leases for itself, the table holds nothing but leases, and every KCL from 2.0 may join. With
+    /// [`NewFleet::ThreeX`] a leader assigns by load, as in KCL 3.5.
+    pub fn new_fleet(mut self, new_fleet: NewFleet) -> Self {
+        self.membership.new_fleet = new_fleet;
+        self
+    }
+
+    /// Whether this worker is ready to keep everything in the lease table (KCL: `migrateAllEntitiesToLeaseTable`): the second
+    /// step of leaving the two tables of KCL 3.0 to 3.4. Default: no.
+    pub fn migrate_all_entities(mut self, migrate: bool) -> Self {
+        self.membership.migrate_all = migrate;
+        self
+    }
+
+    /// How this worker spreads leases when it leads (KCL: `leaseAssignmentStrategy`, `workerUtilizationAwareAssignmentConfig`).
+    /// Default: by utilisation, with KCL's numbers.
+    pub fn assignment_strategy(mut self, strategy: Strategy) -> Self {
+        self.membership.strategy = strategy;
+        self
+    }
+
+    /// How often this worker writes its metrics row where there is a leader (KCL: `workerMetricsReporterFreqInMillis`). A worker
+    /// counts as gone after two of these. Default 30 s, as the KCL; 100 ms to 1 h.
+    pub fn worker_report_interval(mut self, interval: Duration) -> Self {
+        self.membership.report_interval = interval;
+        self
+    }
+
+    /// How long others wait for a leader that has fallen silent (KCL: `dynamoDbLockBasedLeaderLeaseDurationInMillis`), and how
+    /// often it shows itself (KCL: `dynamoDbLockBasedLeaderHeartbeatPeriodInMillis`). Others look for it six times as often.
+    /// Default 120 s and 30 s, as the KCL; 100 ms to 1 h, at least three heartbeats.
+    pub fn leader_lock(mut self, duration: Duration, heartbeat: Duration) -> Self {
+        self.membership.lock = Pace {
+            duration,
+            heartbeat,
+            watch: heartbeat / 6,
+        };
+        self
+    }
+}

@@ -1,0 +1,409 @@
+//! Leads, if it falls to this worker: keeps the lock row, and while it has it, assigns leases round by round.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use rand::Rng as _;
+use rand::rngs::SmallRng;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::membership::{Membership, wall};
+use crate::assign::Patience;
+use crate::assign::central::liveness::{GaugeHistory, WorkerReport};
+use crate::assign::central::rounds::{RoundSettings, Rounds, Step, Unless};
+use crate::assign::central::{GaugeKind, Settings};
+use crate::error::StoreError;
+use crate::events::ConsumerEvent;
+use crate::fleet::{Fleet, Home, LeaderRow, WorkerStats, epoch_seconds, record_version};
+use crate::leader::lock::{Lock, LockRow, Task};
+use crate::leader::tenure::Terms;
+use crate::lease::{Lease, LeaseKey, WorkerId};
+use crate::process::hands::Workshop;
+use crate::process::keeper::chain;
+use crate::store::{LeaseStore, RetireIf};
+
+/// A worker that leads, or would if it fell to it.
+#[derive(Debug)]
+pub(super) struct Leader<S, F> {
+    shop: Arc<Workshop<S, F>>,
+    membership: Arc<Membership>,
+    /// Whether this worker leads, for its other tasks.
+    leads: watch::Sender<bool>,
+    lock: Lock,
+    rounds: Rounds,
+    rng: SmallRng,
+    /// Where the leader's row counts.
+    home: Home,
+    watched: Option<LeaderRow>,
+    known: Option<WorkerId>,
+    next_round: Instant,
+}
+
+impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
+    pub(super) fn new(
+        shop: Arc<Workshop<S, F>>,
+        membership: Arc<Membership>,
+        leads: watch::Sender<bool>,
+    ) -> Self {
+        let config = &shop.config;
+        let terms = Terms::new(config.leasing.failover * 2);
+        let lock = Lock::new(config.worker_id().clone(), config.membership.lock, terms);
+        let rng = config.rng("lead");
+        let home = membership.borrow().leader_home();
+        Self {
+            rounds: Rounds::new(round_settings(&shop)),
+            home,
+            shop,
+            membership,
+            leads,
+            lock,
+            rng,
+            watched: None,
+            known: None,
+            next_round: Instant::now(),
+        }
+    }
+
+    /// Leads whenever the fleet has leaders and it falls to this worker, until told to stop; then gives the lock up.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut fleet = self.membership.subscribe();
+        while !stop.is_cancelled() {
+            // An error would say that the fleet is gone: we hold its sender.
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                _ = fleet.wait_for(Fleet::may_lead) => {}
+            }
+            self.home = self.membership.borrow().leader_home();
+            let home = self.home;
+            let moved = |fleet: &Fleet| !fleet.may_lead() || fleet.leader_home() != home;
+            loop {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => break,
+                    _ = fleet.wait_for(moved) => break,
+                    () = self.step() => {}
+                }
+            }
+            self.lock.leave();
+            if let Task::Release { version } = self.lock.next(now()) {
+                self.release(version).await;
+            }
+        }
+    }
+
+    /// One dealing with the lock, or one round.
+    async fn step(&mut self) {
+        self.tell();
+        match self.lock.next(now()) {
+            Task::Read => self.read().await,
+            Task::Acquire(_) => self.acquire().await,
+            Task::Heartbeat { version } => self.beat(version).await,
+            Task::Release { version } => self.release(version).await,
+            Task::WaitUntil(until) if !self.lock.leads(now()) => sleep_until(until.into()).await,
+            Task::WaitUntil(until) => {
+                let until = Instant::from(until);
+                if self.next_round > until {
+                    sleep_until(until).await;
+                } else {
+                    sleep_until(self.next_round).await;
+                    self.round().await;
+                }
+            }
+        }
+    }
+
+    async fn read(&mut self) {
+        match self.shop.store.leader(self.home).await {
+            Ok(row) => {
+                let seen = row.as_ref().map(|row| LockRow {
+                    owner: row.owner.clone(),
+                    version: row.version.clone(),
+                    duration: row.lease_duration,
+                    released: row.released,
+                });
+                self.lock.on_row(seen.as_ref(), now());
+                self.notice(
+                    row.as_ref()
+                        .filter(|row| !row.released)
+                        .map(|row| row.owner.clone()),
+                );
+                self.watched = row;
+            }
+            Err(error) => self.on_failure(&error),
+        }
+    }
+
+    async fn acquire(&mut self) {
+        let mine = self.row();
+        let sent_at = now();
+        let acquired = self
+            .shop
+            .store
+            .acquire_leader(self.home, self.watched.as_ref(), &mine)
+            .await;
+        match acquired {
+            Ok(true) => {
+                info!(worker_id = %mine.owner, "leads the fleet now");
+                self.lock.on_acquired(mine.version, sent_at);
+                self.rounds = Rounds::new(round_settings(&self.shop));
+                self.next_round = Instant::now();
+                self.notice(Some(mine.owner));
+            }
+            Ok(false) => self.lock.on_refused(now()),
+            Err(error) => self.on_failure(&error),
+        }
+    }
+
+    async fn beat(&mut self, version: String) {
+        let (held, next) = (
+            LeaderRow {
+                version,
+                ..self.row()
+            },
+            self.row(),
+        );
+        let sent_at = now();
+        match self.shop.store.beat_leader(self.home, &held, &next).await {
+            Ok(true) => self.lock.on_heartbeat(next.version, sent_at),
+            Ok(false) => {
+                warn!("another worker leads the fleet");
+                self.lock.on_refused(now());
+            }
+            Err(error) => self.on_failure(&error),
+        }
+    }
+
+    async fn release(&mut self, version: String) {
+        let held = LeaderRow {
+            version,
+            ..self.row()
+        };
+        match self.shop.store.release_leader(self.home, &held).await {
+            Ok(_) => {
+                info!("leads the fleet no more");
+                self.notice(None);
+            }
+            // Others see it stand still.
+            Err(error) => warn!(error = %chain(&error), "leadership cannot be given up"),
+        }
+        self.lock.on_released(now());
+        self.leads.send_replace(false);
+    }
+
+    /// Our row with a fresh version.
+    fn row(&mut self) -> LeaderRow {
+        let duration = self.shop.config.membership.lock.duration;
+        LeaderRow::new(
+            self.shop.config.worker_id().clone(),
+            duration,
+            record_version(self.rng.random()),
+        )
+    }
+
+    fn on_failure(&mut self, error: &StoreError) {
+        warn!(error = %chain(error), "leader's row cannot be reached");
+        self.lock.on_failure(now() + RETRY);
+    }
+
+    fn notice(&mut self, leader: Option<WorkerId>) {
+        if self.known != leader {
+            self.known.clone_from(&leader);
+            self.shop.bell.ring(ConsumerEvent::LeaderChanged { leader });
+        }
+    }
+
+    fn tell(&self) {
+        let leads = self.lock.leads(now());
+        self.leads
+            .send_if_modified(|told| std::mem::replace(told, leads) != leads);
+    }
+
+    #[tracing::instrument(name = "kcl.lead", skip_all)]
+    async fn round(&mut self) {
+        let failover = self.shop.config.leasing.failover;
+        self.next_round = Instant::now()
+            + match self.plan_and_write().await {
+                Ok(rows) => {
+                    self.lock.on_round(now());
+                    // Large tables are read less often.
+                    (failover / 10).max(PER_ROW * rows).min(failover)
+                }
+                Err(error) => {
+                    warn!(error = %chain(&error), "round of assignment failed");
+                    self.lock.on_round_failed();
+                    failover / 2
+                }
+            };
+    }
+
+    /// One round. How many rows there are.
+    async fn plan_and_write(&mut self) -> Result<u32, StoreError> {
+        let store = Arc::clone(&self.shop.store);
+        let contents = store.scan().await?;
+        let elsewhere = match self.home {
+            Home::SeparateTables => Some(store.separate().await?),
+            Home::LeaseTable => None,
+        };
+        let mut stats: BTreeMap<&WorkerId, &WorkerStats> = BTreeMap::new();
+        let there = elsewhere.as_ref().and_then(|tables| match tables {
+            crate::fleet::SeparateTables::Present(rows) => Some(&rows.workers),
+            _ => None,
+        });
+        for row in there.into_iter().flatten().chain(&contents.beside.workers) {
+            let newest = stats.entry(&row.worker).or_insert(row);
+            if row.updated_at_s > newest.updated_at_s {
+                *newest = row;
+            }
+        }
+        let reports: Vec<WorkerReport> = stats.values().map(|row| report_of(row)).collect();
+        let wall = epoch_seconds(wall());
+        let listing = &contents.listing;
+        let round = self
+            .rounds
+            .round(listing, &reports, now(), wall, self.rng.random());
+        if !round.steps.is_empty() || round.undecided {
+            debug!(
+                steps = round.steps.len(),
+                spillover = round.spillover,
+                workers = round.active,
+                undecided = round.undecided,
+                "assigned"
+            );
+        }
+        let rows: HashMap<&LeaseKey, &Lease> = listing.leases.iter().map(|row| (&row.key, row)).collect();
+        let revoked = carry_out(&*store, &round.steps, &rows).await?;
+        for key in &revoked {
+            self.rounds.on_revoked(key, now());
+        }
+        let home = self.membership.borrow().home();
+        for stale in stats.values() {
+            if stale.updated_at_s.saturating_add(STALE.as_secs()) < wall {
+                let only_if = RetireIf::UpdatedAt(stale.updated_at_s);
+                store.retire_worker(home, &stale.worker, only_if).await?;
+            }
+        }
+        Ok(u32::try_from(listing.leases.len()).unwrap_or(u32::MAX))
+    }
+}
+
+/// Writes a round's steps. The leases that were taken from their holders.
+async fn carry_out(
+    store: &dyn LeaseStore,
+    steps: &[Step],
+    rows: &HashMap<&LeaseKey, &Lease>,
+) -> Result<Vec<LeaseKey>, StoreError> {
+    let mut writes = FuturesUnordered::new();
+    let mut revoked = Vec::new();
+    for step in steps {
+        let Some(row) = rows.get(step.key()) else { continue };
+        if writes.len() >= WRITES_AT_ONCE
+            && let Some(written) = writes.next().await
+        {
+            revoked.extend(written?);
+        }
+        writes.push(carry_out_one(store, step, row));
+    }
+    while let Some(written) = writes.next().await {
+        revoked.extend(written?);
+    }
+    Ok(revoked)
+}
+
+/// A lost condition is an answer too: the next round looks again.
+async fn carry_out_one(
+    store: &dyn LeaseStore,
+    step: &Step,
+    row: &Lease,
+) -> Result<Option<LeaseKey>, StoreError> {
+    match step {
+        Step::Assign {
+            key,
+            to,
+            unless: Unless::Renewed,
+        } => {
+            // Its holder may have renewed in the last moment.
+            let stands_still = store
+                .get(key)
+                .await?
+                .is_some_and(|now| now.counter == row.counter);
+            let assigned = stands_still && store.assign(row, to).await?;
+            debug!(lease_key = %key, worker_id = %to, assigned, "expired lease assigned");
+        }
+        Step::Assign { key, to, .. } => {
+            let assigned = store.assign(row, to).await?;
+            debug!(lease_key = %key, worker_id = %to, assigned, "lease assigned");
+        }
+        Step::HandOver { key, from, to } => {
+            let asked = store.request_hand_over(row, to).await?;
+            debug!(lease_key = %key, %from, worker_id = %to, asked, "hand-over begun");
+        }
+        Step::Revoke { key } => {
+            if store.release(row).await? {
+                warn!(lease_key = %key, "lease taken from a holder that did not hand it over in time");
+                return Ok(Some(key.clone()));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn report_of(stats: &WorkerStats) -> WorkerReport {
+    let gauge = |(name, values): (&String, &Vec<f64>)| GaugeHistory {
+        kind: gauge_kind(name),
+        values: values.clone(),
+        limit: stats.ranges.get(name).and_then(|range| range.first()).copied(),
+    };
+    WorkerReport {
+        worker: stats.worker.clone(),
+        updated_at: stats.updated_at_s,
+        gauges: stats.metrics.iter().map(gauge).collect(),
+    }
+}
+
+/// Source: KCL 3.x, `WorkerMetricType`: short names. What is not known is taken for one more measure of throughput, as the
+/// neutral one.
+fn gauge_kind(short_name: &str) -> GaugeKind {
+    match short_name {
+        "C" => GaugeKind::Cpu,
+        "M" => GaugeKind::Memory,
+        "NI" => GaugeKind::NetworkIn,
+        "NO" => GaugeKind::NetworkOut,
+        _ => GaugeKind::Throughput,
+    }
+}
+
+fn round_settings<S, F>(shop: &Workshop<S, F>) -> RoundSettings {
+    let (leasing, membership) = (&shop.config.leasing, &shop.config.membership);
+    let settings = Settings {
+        strategy: membership.strategy,
+        max_leases_per_worker: leasing.max_leases.get(),
+        max_moves: leasing.max_steals.get(),
+    };
+    let patience = Patience {
+        failover: leasing.failover,
+        hand_over: leasing.hand_over_timeout,
+    };
+    RoundSettings {
+        report_validity: membership.report_interval * 2,
+        ..RoundSettings::new(settings, patience)
+    }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+/// Ours: soon, and not at once.
+const RETRY: Duration = Duration::from_secs(1);
+/// Ours: enough to assign hundreds of leases in a second, and no storm on the table.
+const WRITES_AT_ONCE: usize = 16;
+const PER_ROW: Duration = Duration::from_millis(4);
+/// Source: KCL, `staleWorkerMetricsEntryCleanupDuration`.
+const STALE: Duration = Duration::from_secs(24 * 3600);

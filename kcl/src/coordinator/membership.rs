@@ -1,0 +1,181 @@
+//! Joining a fleet: reading what it is, writing what is to be written first, and following it where it goes.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use crate::error::{RunError, StoreError};
+use crate::fleet::{Change, Fleet, IndexUse, Intent, StateRow, StateWrite, Survey, identify};
+use crate::process::hands::Workshop;
+use crate::process::keeper::chain;
+use crate::processor::RecordProcessorFactory;
+use crate::source::Source;
+
+/// What the fleet is, for all tasks of the worker. Changes when the fleet moves.
+pub(super) type Membership = watch::Sender<Fleet>;
+
+/// Why a fleet cannot be joined.
+#[derive(Debug)]
+pub(super) enum JoinError {
+    Store(StoreError),
+    Fatal(RunError),
+}
+
+impl From<StoreError> for JoinError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl std::fmt::Display for JoinError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Fatal(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for JoinError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(error) => error.source(),
+            Self::Fatal(error) => error.source(),
+        }
+    }
+}
+
+impl JoinError {
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_retryable())
+    }
+}
+
+/// Finds out what the fleet is and takes the first step in it.
+pub(super) async fn join<S: Source, F: RecordProcessorFactory>(
+    shop: &Workshop<S, F>,
+) -> Result<(Fleet, Survey), JoinError> {
+    let intent = intent(shop);
+    for _ in 0..RACES {
+        let survey = shop.store.survey().await?;
+        let fleet = identify(&survey, &intent, wall()).map_err(|error| fatal(shop, error))?;
+        if let Some(write) = fleet.first_write()
+            && !write_first(shop, &fleet, &survey, write).await?
+        {
+            // Another worker was faster: what it wrote counts.
+            continue;
+        }
+        if fleet.index() != IndexUse::Leave {
+            shop.store.create_index().await?;
+        }
+        info!(fleet = ?fleet.kind(), version = ?fleet.version(), "fleet joined");
+        for older in fleet.held_back_by() {
+            warn!(worker_id = %older, "keeps to the ways of KCL 2.x because of a worker that knows no others");
+        }
+        return Ok((fleet, survey));
+    }
+    let table = shop.config.lease_table_name().to_owned();
+    let (operation, source) = ("PutItem", "other workers keep changing the fleet's state".into());
+    Err(JoinError::Store(StoreError::Unavailable {
+        operation,
+        table,
+        source,
+    }))
+}
+
+async fn write_first<S: Source, F>(
+    shop: &Workshop<S, F>,
+    fleet: &Fleet,
+    survey: &Survey,
+    write: StateWrite,
+) -> Result<bool, StoreError> {
+    let (me, home) = (shop.config.worker_id(), fleet.home());
+    match write {
+        StateWrite::Create { kind, value } => {
+            let row = StateRow::first(value, me, wall());
+            shop.store.create_state(home, kind, &row).await
+        }
+        StateWrite::Advance { kind, value } => {
+            let separate = survey.separate_rows().and_then(|rows| rows.state(kind));
+            match survey.beside.state(kind).or(separate) {
+                Some(read) => {
+                    let next = read.next(value, me, wall());
+                    shop.store.advance_state(home, kind, read, &next).await
+                }
+                None => Ok(false),
+            }
+        }
+    }
+}
+
+/// Looks now and then whether the fleet has moved, until it has arrived. Ends with what forbids to go on.
+pub(super) async fn follow<S: Source, F: RecordProcessorFactory>(
+    shop: Arc<Workshop<S, F>>,
+    membership: Arc<Membership>,
+) -> RunError {
+    loop {
+        let fleet = membership.borrow().clone();
+        let Some(pause) = fleet.watch() else {
+            return std::future::pending().await;
+        };
+        sleep(pause).await;
+        let survey = match shop.store.survey().await {
+            Ok(survey) => survey,
+            Err(error) => {
+                warn!(error = %chain(&error), "fleet's state cannot be read");
+                continue;
+            }
+        };
+        let (next, changes) = match fleet.follow(&survey, &intent(&shop), wall()) {
+            Ok(followed) => followed,
+            Err(source) => {
+                let table = shop.config.lease_table_name().to_owned();
+                return RunError::Fleet { table, source };
+            }
+        };
+        for change in &changes {
+            info!(change = ?change, "fleet has moved");
+        }
+        if let Some(write) = next.first_write()
+            && let Err(error) = write_first(&shop, &next, &survey, write).await
+        {
+            warn!(error = %chain(&error), "fleet's state cannot be written");
+            continue;
+        }
+        let builds = |change: &Change| matches!(change, Change::Index(IndexUse::Build | IndexUse::Ask));
+        if changes.iter().any(builds)
+            && let Err(error) = shop.store.create_index().await
+        {
+            warn!(error = %chain(&error), "index of owners cannot be made");
+        }
+        membership.send_modify(|fleet| *fleet = next);
+    }
+}
+
+fn intent<S: Source, F>(shop: &Workshop<S, F>) -> Intent {
+    let membership = &shop.config.membership;
+    let mut intent = Intent::follow(shop.config.worker_id().clone());
+    intent.version = membership.version;
+    intent.new_fleet = membership.new_fleet;
+    intent.migrate_all = membership.migrate_all;
+    intent
+}
+
+fn fatal<S: Source, F>(shop: &Workshop<S, F>, source: crate::fleet::FleetError) -> JoinError {
+    let table = shop.config.lease_table_name().to_owned();
+    JoinError::Fatal(RunError::Fleet { table, source })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "rows of other hosts hold wall times, and ours are for them"
+)]
+pub(super) fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Ours: of so many workers that start at once all but the first read what it wrote.
+const RACES: u32 = 5;

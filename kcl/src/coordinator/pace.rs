@@ -1,0 +1,170 @@
+//! When the lease table is read next. Pure.
+
+use std::time::{Duration, Instant};
+
+use crate::config::{Coordination, Leasing};
+
+/// How often to look, by what there is to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ScanPace {
+    failover: Duration,
+    /// Nobody else is there.
+    alone: Duration,
+    /// Others are, and may leave leases behind.
+    in_company: Duration,
+    /// A lease is on its way here.
+    expecting: Duration,
+    /// Large tables are read less often.
+    per_row: Duration,
+}
+
+/// What the last look showed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Sight {
+    pub(super) rows: u32,
+    pub(super) in_company: bool,
+    /// Since when a lease has been on its way here.
+    pub(super) expecting_since: Option<Instant>,
+    /// When the first of the leases that stand still will count as expired.
+    pub(super) next_expiry: Option<Instant>,
+}
+
+impl ScanPace {
+    pub(crate) fn new(coordination: &Coordination, leasing: &Leasing) -> Self {
+        let failover = leasing.failover;
+        let part = |percent: u32, most: u64| {
+            (failover * percent / 100).clamp(SHORTEST, Duration::from_millis(most).max(SHORTEST))
+        };
+        let (alone, in_company, per_row) = match coordination.scan_interval {
+            Some(chosen) => (chosen, chosen, Duration::ZERO),
+            None => (part(26, 2_600), part(8, 800), PER_ROW),
+        };
+        Self {
+            failover,
+            alone,
+            in_company,
+            expecting: part(3, 250).min(alone),
+            per_row,
+        }
+    }
+
+    /// How often to look at a table of so many rows while nothing happens.
+    pub(crate) fn steady(&self, rows: u32, in_company: bool) -> Duration {
+        let steady = match in_company {
+            true => self.in_company,
+            false => self.alone,
+        };
+        steady.max(self.per_row * rows).min(self.failover.max(SHORTEST))
+    }
+
+    /// When to look again after a look at `now`.
+    pub(super) fn next(&self, sight: &Sight, now: Instant) -> Instant {
+        let steady = self.steady(sight.rows, sight.in_company);
+        let expected = sight
+            .expecting_since
+            .is_some_and(|since| now.saturating_duration_since(since) < EXPECTED_FOR);
+        let interval = match expected {
+            true => steady.min(self.expecting.max(self.per_row * sight.rows / 4)),
+            false => steady,
+        };
+        // The moment after: expired is what has stood still for longer.
+        let expiry = sight.next_expiry.map(|expiry| expiry + GRAIN);
+        expiry.map_or(now + interval, |expiry| {
+            expiry.clamp(now + SHORTEST, now + interval)
+        })
+    }
+}
+
+/// Ours: more than a round trip to the table.
+const SHORTEST: Duration = Duration::from_millis(20);
+/// Ours: a table of ten thousand rows is then read every ten seconds, at about 250 read units a second.
+const PER_ROW: Duration = Duration::from_millis(4);
+/// Ours: a hand-over that takes longer waits for a processor, and may wait for much longer.
+const EXPECTED_FOR: Duration = Duration::from_secs(5);
+/// Source: tokio, the resolution of its timer.
+const GRAIN: Duration = Duration::from_millis(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin")]
+    fn origin() -> Instant {
+        Instant::now()
+    }
+
+    fn pace(failover: u64, scan_interval: Option<u64>) -> ScanPace {
+        let leasing = Leasing {
+            failover: ms(failover),
+            ..Leasing::default()
+        };
+        let coordination = Coordination {
+            scan_interval: scan_interval.map(ms),
+            ..Coordination::default()
+        };
+        ScanPace::new(&coordination, &leasing)
+    }
+
+    #[test]
+    fn the_look_comes_when_there_is_something_to_see() {
+        let now = origin();
+        let alone = Sight::default();
+        let company = Sight {
+            in_company: true,
+            ..alone
+        };
+        let expecting = Sight {
+            expecting_since: Some(now),
+            ..company
+        };
+        let long_expecting = Sight {
+            expecting_since: now.checked_sub(EXPECTED_FOR),
+            ..company
+        };
+        let dying = Sight {
+            next_expiry: Some(now + ms(300)),
+            ..company
+        };
+        let dead = Sight {
+            next_expiry: Some(now),
+            ..company
+        };
+        let far = Sight {
+            next_expiry: Some(now + ms(9_000)),
+            ..company
+        };
+        let big = Sight {
+            rows: 1_000,
+            ..company
+        };
+        let huge = Sight {
+            rows: 100_000,
+            ..expecting
+        };
+        let cases = [
+            ("alone", pace(10_000, None), alone, 2_600),
+            ("in company", pace(10_000, None), company, 800),
+            ("expecting", pace(10_000, None), expecting, 250),
+            ("for long", pace(10_000, None), long_expecting, 800),
+            ("a lease about to expire", pace(10_000, None), dying, 302),
+            ("this very moment", pace(10_000, None), dead, 20),
+            ("a lease that lives", pace(10_000, None), far, 800),
+            ("many rows", pace(10_000, None), big, 4_000),
+            ("far too many rows", pace(10_000, None), huge, 10_000),
+            ("a long failover", pace(600_000, None), company, 800),
+            ("a profile for tests", pace(500, None), company, 40),
+            ("a shorter one", pace(100, None), expecting, 20),
+            ("chosen", pace(10_000, Some(5_000)), company, 5_000),
+            ("chosen, expecting", pace(10_000, Some(5_000)), expecting, 250),
+            ("chosen, dying", pace(10_000, Some(5_000)), dying, 302),
+            ("chosen, many rows", pace(10_000, Some(1_000)), big, 1_000),
+        ];
+        for (case, pace, sight, expected) in cases {
+            assert_eq!(pace.next(&sight, now) - now, ms(expected), "{case}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Fleets with a leader: ours, somebody else's, one that dies, one that is not understood.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::fleet::{FAILOVER, Fleet, Running, checkpoints, within};
+use crate::config::ConsumerConfigBuilder;
+use crate::error::RunError;
+use crate::fleet::{Home, LeaderRow, NewFleet, StateKind, StateRow, record_version};
+use crate::lease::WorkerId;
+use crate::store::{FleetStore, LeaseStore, RetireIf};
+
+const SOON: Duration = Duration::from_secs(1);
+const LOCK: Duration = Duration::from_secs(30);
+
+fn three_x(config: ConsumerConfigBuilder) -> ConsumerConfigBuilder {
+    config
+        .new_fleet(NewFleet::ThreeX)
+        .leader_lock(LOCK, LOCK / 5)
+        .worker_report_interval(Duration::from_secs(10))
+}
+
+fn start(fleet: &Fleet, id: &str) -> Running {
+    fleet.start_with(id, checkpoints, Arc::new(fleet.leases.clone()), three_x)
+}
+
+async fn leader(fleet: &Fleet) -> Option<WorkerId> {
+    let row = fleet.leases.leader(Home::LeaseTable).await.unwrap();
+    row.map(|row| row.owner)
+}
+
+async fn reporters(fleet: &Fleet) -> Vec<String> {
+    let contents = fleet.leases.scan().await.unwrap();
+    let workers = contents.beside.workers.iter();
+    workers.map(|row| row.worker.to_string()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_leads_assigns_to_itself_and_to_whoever_comes() {
+    let fleet = Fleet::with_shards(8);
+    let one = start(&fleet, "w1");
+    within(SOON * 3, "all eight", || one.held() == 8).await;
+    assert_eq!(leader(&fleet).await, Some(WorkerId::new("w1")));
+    let two = start(&fleet, "w2");
+    within(SOON * 4, "four each", || (one.held(), two.held()) == (4, 4)).await;
+    assert_eq!(reporters(&fleet).await, ["w1", "w2"]);
+    sleep(FAILOVER * 6).await;
+    assert_eq!((one.held(), two.held()), (4, 4), "and so it stays");
+    two.stop().await;
+    within(SOON * 2, "all eight again", || one.held() == 8).await;
+    assert_eq!(reporters(&fleet).await, ["w1"], "who leaves takes its row away");
+    one.stop().await;
+    assert_eq!(leader(&fleet).await, None, "the lock is given up");
+    assert!(reporters(&fleet).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_leader_dies_nothing_is_left_lying_and_another_one_leads() {
+    let fleet = Fleet::with_shards(6);
+    let one = start(&fleet, "w1");
+    within(SOON * 3, "all six", || one.held() == 6).await;
+    let two = start(&fleet, "w2");
+    within(SOON * 4, "three each", || (one.held(), two.held()) == (3, 3)).await;
+    one.kill().await;
+    within(FAILOVER * 2 + SOON * 2, "all six with the other", || {
+        two.held() == 6
+    })
+    .await;
+    sleep(LOCK + LOCK / 5).await;
+    assert_eq!(leader(&fleet).await, Some(WorkerId::new("w2")));
+    two.stop().await;
+}
+
+/// Somebody else leads: its row lives, and it assigns nothing by itself.
+async fn foreign_leader(fleet: &Fleet) -> JoinSet<()> {
+    let (store, java) = (fleet.leases.clone(), WorkerId::new("java"));
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let version = StateRow::first("CLIENT_VERSION_3X", &java, now);
+    store
+        .create_state(Home::LeaseTable, StateKind::ClientVersion, &version)
+        .await
+        .unwrap();
+    let mut held = LeaderRow::new(java, LOCK, record_version(1));
+    store.acquire_leader(Home::LeaseTable, None, &held).await.unwrap();
+    let mut beating = JoinSet::new();
+    beating.spawn(async move {
+        for beat in 2.. {
+            sleep(LOCK / 4).await;
+            let next = LeaderRow::new(held.owner.clone(), LOCK, record_version(beat));
+            assert!(store.beat_leader(Home::LeaseTable, &held, &next).await.unwrap());
+            held = next;
+        }
+    });
+    beating
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_another_leader_a_worker_takes_what_bears_its_name_and_what_nobody_assigns() {
+    let fleet = Fleet::with_shards(2);
+    let _java = foreign_leader(&fleet).await;
+    let store = Arc::new(fleet.leases.clone());
+    // No setting at all: the fleet decides.
+    let worker = fleet.start_with("w1", checkpoints, store, |config| config);
+    sleep(SOON * 2).await;
+    assert_eq!(worker.held(), 0, "free leases are the leader's to assign");
+    assert_eq!(reporters(&fleet).await, ["w1"]);
+    let row = fleet.lease(0).await;
+    fleet.leases.assign(&row, &WorkerId::new("w1")).await.unwrap();
+    within(SOON * 3, "the assigned lease", || worker.held() == 1).await;
+    assert_eq!(fleet.lease(1).await.owner, None);
+    within(FAILOVER * 2, "the one that lies about", || worker.held() == 2).await;
+    assert_eq!(leader(&fleet).await, Some(WorkerId::new("java")));
+    // A heartbeat says what the shard delivers.
+    sleep(FAILOVER).await;
+    assert_eq!(fleet.lease(0).await.throughput_kbps, Some(0.0));
+    worker.stop().await;
+    assert!(reporters(&fleet).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_state_is_no_fleet_to_join() {
+    let fleet = Fleet::with_shards(1);
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let row = StateRow::first("CLIENT_VERSION_9X", &WorkerId::new("java"), now);
+    fleet
+        .leases
+        .create_state(Home::LeaseTable, StateKind::ClientVersion, &row)
+        .await
+        .unwrap();
+    let error = fleet.start("w1", checkpoints).end().await.unwrap_err();
+    assert!(matches!(&error, RunError::Fleet { .. }), "{error:?}");
+    assert!(!error.is_retryable());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_goes_where_its_fleet_goes() {
+    let fleet = Fleet::with_shards(2);
+    let java = WorkerId::new("java");
+    let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let upgrading = StateRow::first("CLIENT_VERSION_UPGRADE_FROM_2X", &java, wall);
+    let home = Home::LeaseTable;
+    let kind = StateKind::ClientVersion;
+    fleet.leases.create_state(home, kind, &upgrading).await.unwrap();
+    let worker = fleet.start("w1", checkpoints);
+    within(SOON, "both", || worker.held() == 2).await;
+    assert_eq!(leader(&fleet).await, None, "2.x ways");
+    assert_eq!(reporters(&fleet).await, ["w1"], "but with a metrics row");
+    let flipped = upgrading.next("CLIENT_VERSION_3X_WITH_ROLLBACK", &java, wall);
+    fleet
+        .leases
+        .advance_state(home, kind, &upgrading, &flipped)
+        .await
+        .unwrap();
+    sleep(Duration::from_secs(70)).await;
+    assert_eq!(leader(&fleet).await, Some(WorkerId::new("w1")));
+    assert_eq!(worker.held(), 2, "and keeps what it has");
+    let rolled_back = flipped.next("CLIENT_VERSION_2X", &java, wall);
+    fleet
+        .leases
+        .advance_state(home, kind, &flipped, &rolled_back)
+        .await
+        .unwrap();
+    sleep(Duration::from_secs(70)).await;
+    assert!(reporters(&fleet).await.is_empty(), "no rows that 2.x cannot read");
+    worker.stop().await;
+    let retired = fleet.leases.retire_worker(home, &java, RetireIf::Mine).await;
+    assert!(retired.is_ok());
+}

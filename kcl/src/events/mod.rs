@@ -1,0 +1,192 @@
+//! What happens to a consumer's leases, told as it happens: one bounded buffer, read by whoever wants to know.
+//!
+//! ```text
+//!  coordinator ──┐                        ┌──> Events (a Stream)   each reader at its own pace;
+//!  keepers ──────┼──> Bell ──> 1,024 last ┼──> Events              what it is too slow for is counted: Missed(n)
+//!  auditor ──────┘                        └──> nobody              costs nothing
+//! ```
+
+mod stream;
+
+use kinesis_aggregation::{HashKeyRange, ShardId};
+use tokio::sync::broadcast;
+
+pub use self::stream::Events;
+use crate::lease::{LeaseKey, WorkerId};
+use crate::position::Checkpoint;
+use crate::stream::StreamName;
+
+/// One thing that happened to this worker, or that it noticed of the others.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ConsumerEvent {
+    /// The start is over: the lease table can be used, and shards without lease got one.
+    Started {
+        /// Leases created by this worker at its start.
+        leases_created: usize,
+    },
+    /// This worker has a lease now (KCL metric: `TakenLeases`).
+    LeaseTaken {
+        /// Which.
+        lease_key: LeaseKey,
+        /// Where its shard is read from.
+        checkpoint: Checkpoint,
+        /// Who had it before; `None`: nobody, or this worker itself.
+        from: Option<WorkerId>,
+    },
+    /// This worker has a lease no more, and did not give it up (KCL metric: `LostLeases`).
+    LeaseLost {
+        /// Which.
+        lease_key: LeaseKey,
+        /// Why.
+        reason: LossReason,
+        /// Who has it now, where the row told.
+        to: Option<WorkerId>,
+    },
+    /// This worker gave a lease up, in good order.
+    LeaseHandedOver {
+        /// Which.
+        lease_key: LeaseKey,
+        /// To whom; `None`: to whoever takes it first.
+        to: Option<WorkerId>,
+    },
+    /// Another worker waits for a lease that this one holds.
+    HandOverRequested {
+        /// Which.
+        lease_key: LeaseKey,
+        /// Who waits.
+        by: Option<WorkerId>,
+    },
+    /// This worker asked another one for a lease.
+    HandOverAsked {
+        /// Which.
+        lease_key: LeaseKey,
+        /// Whom.
+        from: WorkerId,
+    },
+    /// A shard is closed, every record of it was processed, and its end is checkpointed.
+    ShardFinished {
+        /// Its lease.
+        lease_key: LeaseKey,
+    },
+    /// A processor panicked; its lease is given up and left alone for a while.
+    ProcessorPanicked {
+        /// Its lease.
+        lease_key: LeaseKey,
+    },
+    /// Another worker is seen for the first time: a lease names it, or it asks for one.
+    WorkerJoined {
+        /// Who.
+        worker_id: WorkerId,
+    },
+    /// Another worker is seen no more: no lease that lives names it.
+    WorkerLeft {
+        /// Who.
+        worker_id: WorkerId,
+    },
+    /// Somebody else leads the fleet now, or nobody (KCL metric: `LeaderDecider:IsLeader`).
+    LeaderChanged {
+        /// Who.
+        leader: Option<WorkerId>,
+    },
+    /// Hash keys have no lease for some time, so their records are read by nobody (KCL: `NumStreamsWithPartialLeases`).
+    HoleFound {
+        /// The stream.
+        stream: StreamName,
+        /// The first such keys.
+        hash_keys: HashKeyRange,
+        /// Leases created to close the hole.
+        leases_created: usize,
+    },
+    /// The lease of a finished shard was removed, because nobody needs it any more.
+    LeaseRemoved {
+        /// Which.
+        lease_key: LeaseKey,
+    },
+    /// A row of the lease table cannot be read, so nobody of this crate takes it.
+    RowUnreadable {
+        /// Its key, if it has one.
+        lease_key: Option<LeaseKey>,
+        /// The attribute at fault.
+        attribute: &'static str,
+    },
+    /// Another live worker has this worker's id; one of them will stop.
+    WorkerIdContested {
+        /// The lease that showed it.
+        lease_key: LeaseKey,
+    },
+    /// The children of a finished shard got their leases.
+    ChildrenCreated {
+        /// The finished shard.
+        parent: ShardId,
+        /// How many leases were new.
+        leases_created: usize,
+    },
+    /// The worker was asked to stop, or has to, and gives up its leases.
+    Stopping {
+        /// How many leases it holds.
+        leases_held: usize,
+    },
+}
+
+/// Why a lease was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LossReason {
+    /// Another worker has taken it.
+    Taken,
+    /// The failover time passed without a heartbeat that the table confirmed, by this worker's own clock: the process
+    /// stood still, or the table did not answer.
+    Expired,
+    /// Its row is gone.
+    Deleted,
+    /// Another worker of the same id has taken it.
+    SameId,
+}
+
+/// One item of [`Events`].
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// This happened.
+    Event(ConsumerEvent),
+    /// So many events are gone, because this reader was too slow for them.
+    Missed(u64),
+}
+
+/// The sending side. Cheap to clone; ringing it where nobody listens costs next to nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct Bell {
+    sender: broadcast::Sender<ConsumerEvent>,
+}
+
+impl Bell {
+    pub(crate) fn new() -> Self {
+        Self {
+            sender: broadcast::Sender::new(BUFFER),
+        }
+    }
+
+    pub(crate) fn ring(&self, event: ConsumerEvent) {
+        // An error only says that nobody listens.
+        let _ = self.sender.send(event);
+    }
+
+    /// The way to listen that does not keep the events going.
+    pub(crate) fn ear(&self) -> Ear {
+        Ear(self.sender.downgrade())
+    }
+}
+
+/// Where to listen; ends with the consumer.
+#[derive(Debug, Clone)]
+pub(crate) struct Ear(broadcast::WeakSender<ConsumerEvent>);
+
+impl Ear {
+    pub(crate) fn listen(&self) -> Events {
+        Events::new(self.0.upgrade().map(|sender| sender.subscribe()))
+    }
+}
+
+/// Ours: a fleet's start with a thousand leases fits, at about 200 bytes each.
+const BUFFER: usize = 1_024;
