@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::Pipeline;
 use super::buffered::Buffered;
 use super::isolation::Isolation;
-use super::settle::{InFlight, Landed};
+use super::landed::Landed;
+use super::settle::InFlight;
 use crate::error::DeliveryErrorKind;
 
 impl<T> Pipeline<T> {

@@ -74,6 +74,9 @@ where
             if lower.contains("timed out") {
                 // A provider that was slow this time is no reason to give up records.
                 Failure::new(FailureKind::Timeout, "Timeout", text)
+            } else if lower.contains("an error occurred while loading credentials") {
+                // A provider that is there and failed, as against none.
+                Failure::new(FailureKind::CredentialsLapsed, "Credentials", text)
             } else if lower.contains("credential") || lower.contains("identity") {
                 Failure::new(FailureKind::Credentials, "Credentials", text)
             } else if matches!(other, SdkError::DispatchFailure(_)) {
@@ -118,4 +121,32 @@ pub(super) fn unbuildable(error: &dyn StdError) -> Failure {
 
 pub(super) fn bad_answer(error: &dyn StdError) -> Failure {
     Failure::new(FailureKind::BadAnswer, "BadAnswer", error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_kinesis::config::http::HttpResponse;
+    use aws_sdk_kinesis::operation::put_records::PutRecordsError;
+
+    use super::*;
+
+    /// What the SDK says before anything is sent, in the words of its credentials error.
+    #[test]
+    fn a_provider_that_failed_is_not_a_provider_that_is_not_there() {
+        let cases = [
+            (
+                "an error occurred while loading credentials: service unavailable",
+                FailureKind::CredentialsLapsed,
+            ),
+            (
+                "the credential provider was not enabled",
+                FailureKind::Credentials,
+            ),
+            ("credentials provider timed out after 5s", FailureKind::Timeout),
+        ];
+        for (text, kind) in cases {
+            let error: SdkError<PutRecordsError, HttpResponse> = SdkError::construction_failure(text);
+            assert_eq!(failure(&error).kind(), kind, "{text}");
+        }
+    }
 }
