@@ -1,9 +1,11 @@
 //! The task that hands dead letters over.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -103,9 +105,12 @@ impl<D: DeadLetters> Clerk<D> {
         for letter in &letters {
             *streams.entry(letter.stream().clone()).or_default() += 1;
         }
-        let failed = match tokio::time::timeout(PATIENCE, self.sink.take(letters)).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
+        // Whoever takes letters is a stranger: a panic of theirs loses these letters, and not those to come.
+        let taking = AssertUnwindSafe(async { self.sink.take(letters).await }).catch_unwind();
+        let failed = match tokio::time::timeout(PATIENCE, taking).await {
+            Ok(Ok(Ok(()))) => None,
+            Ok(Ok(Err(error))) => Some(error.to_string()),
+            Ok(Err(_panic)) => Some("taking them panicked".to_owned()),
             Err(late) => Some(late.to_string()),
         };
         let metric = match &failed {

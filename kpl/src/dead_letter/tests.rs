@@ -148,3 +148,24 @@ async fn what_a_close_or_a_drop_gives_up_comes_as_well() {
         assert!(ticket.await.is_err());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_who_takes_them_loses_these_letters_alone() {
+    let transport = Scripted::new(1);
+    transport.be(Mood::Refusing("AccessDeniedException"));
+    let kept: Arc<Mutex<Vec<String>>> = Arc::default();
+    let keep = Arc::clone(&kept);
+    let producer = producer(&transport, move |letter: DeadLetter| {
+        let key = letter.record().partition_key().to_owned();
+        assert_ne!(key, "cursed", "scripted panic");
+        keep.lock().expect("not poisoned").push(key);
+    });
+    for key in ["a", "cursed", "b"] {
+        let ticket = producer.put(&orders(), record(key)).await.expect("taken");
+        assert!(ticket.await.is_err());
+    }
+    producer.close().await.expect("orderly");
+    assert_eq!(*kept.lock().expect("not poisoned"), ["a", "b"]);
+    assert_eq!(counted(&producer, Metric::DeadLetters), 2.0);
+    assert_eq!(counted(&producer, Metric::DeadLettersLost), 1.0);
+}

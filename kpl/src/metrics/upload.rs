@@ -56,7 +56,7 @@ async fn run<S: MetricsSink>(sink: S, gathered: Arc<Gathered>, stop: Cancellatio
         .is_some()
     {
         next = Instant::now() + every;
-        uploader.upload().await;
+        uploader.upload_until(&stop).await;
     }
     if tokio::time::timeout(LAST_CALL, uploader.upload()).await.is_err() {
         tracing::warn!("the last metrics were not uploaded in time");
@@ -80,6 +80,16 @@ struct Uploader<S> {
 }
 
 impl<S: MetricsSink> Uploader<S> {
+    /// Uploads; when told to stop meanwhile, for [`LAST_CALL`] longer at most.
+    async fn upload_until(&mut self, stop: &CancellationToken) {
+        let upload = std::pin::pin!(self.upload());
+        let late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LAST_CALL).await;
+        };
+        futures::future::select(upload, std::pin::pin!(late)).await;
+    }
+
     async fn upload(&mut self) {
         let at = time_of_day();
         let config = self.gathered.config();

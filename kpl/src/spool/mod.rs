@@ -66,7 +66,7 @@ impl Spool {
         })
     }
 
-    /// Bytes on disk.
+    /// Bytes on disk. Waits for a write that is under way.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.store.lock().unwrap_or_else(PoisonError::into_inner).size()

@@ -22,6 +22,8 @@ pub(crate) struct Meter {
     stream: Tally,
     shards: HashMap<ShardId, Tally>,
     routes: Routes,
+    /// Apart from the rest: it is counted for each record by itself.
+    received: u64,
     pending_records: u64,
     pending_bytes: u64,
     is_empty: bool,
@@ -62,7 +64,7 @@ impl Meter {
     /// A user record was taken.
     pub(crate) fn on_put(&mut self, bytes: usize) {
         self.is_empty = false;
-        self.stream.add(Metric::UserRecordsReceived, 1.0, 1);
+        self.received += 1;
         self.pending_records += 1;
         self.pending_bytes += bytes as u64;
     }
@@ -118,10 +120,13 @@ impl Meter {
         self.tally(shard).error(code);
     }
 
-    /// How long records waited before an attempt began.
+    /// How long records waited before an attempt began. In whole milliseconds, as the KPL tells it: so neighbours are
+    /// mostly alike.
     pub(crate) fn on_buffered(&mut self, shard: &ShardId, waits: impl Iterator<Item = Duration>) {
         let tally = self.tally(shard);
-        for_each_run(waits, |wait, n| {
+        let whole = waits.map(|wait| (wait.as_secs(), wait.subsec_millis()));
+        for_each_run(whole, |(seconds, millis), n| {
+            let wait = Duration::from_secs(seconds) + Duration::from_millis(millis.into());
             tally.observe(Metric::BufferingTime, in_ms(wait), n);
         });
     }
@@ -215,6 +220,10 @@ impl Meter {
 
     /// Hands over all counts, and starts over.
     pub(crate) fn take(&mut self, stream: &StreamName, mut visit: impl FnMut(Node, &Statistics)) {
+        let received = std::mem::take(&mut self.received);
+        if received > 0 {
+            self.stream.add(Metric::UserRecordsReceived, 1.0, received);
+        }
         self.stream.take(stream, None, &mut visit);
         for (shard, tally) in &mut self.shards {
             tally.take(stream, Some(shard), &mut visit);
