@@ -82,7 +82,7 @@ fn load(words: &mut [[u32; LANES]; BLOCK / 4], lane: usize, block: &[u8]) {
     }
 }
 
-/// One block of each lane. Source: RFC 1321, section 3.4.
+/// One block of each lane. Source: RFC 1321, section 3.4. Written out: a loop over the steps is not turned into vectors.
 #[inline(never)]
 #[expect(
     clippy::too_many_lines,

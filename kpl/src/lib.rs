@@ -22,14 +22,14 @@
 //! use kpl::{Producer, ProducerConfig, Record, StreamName};
 //!
 //! # async fn run(sdk_config: aws_types::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
-//! // let sdk_config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+//! // or `Producer::from_env().await?`
 //! let producer = Producer::new(&sdk_config, ProducerConfig::default())?;
-//! let orders = StreamName::new("orders")?;
+//! let orders = producer.stream(&StreamName::new("orders")?);
 //!
 //! let mut tickets = Vec::new();
 //! for n in 0..1_000 {
 //!     let record = Record::new(format!("till-{}", n % 10), format!("sale {n}"))?;
-//!     tickets.push(producer.put(&orders, record).await?); // waits when too much is in flight
+//!     tickets.push(orders.put(record).await?); // waits when too much is in flight
 //! }
 //! for ticket in tickets {
 //!     let delivery = ticket.await?; // or the error, with the record handed back
@@ -48,9 +48,11 @@
 //!   retries, throttling, lost replies and resharding. A record that fails is passed over. A request that ran out of
 //!   time and is carried out after all may add a second copy later.
 //! - *Bounds.* Records in flight are bounded in bytes of memory and in number: [`Producer::put`] waits,
-//!   [`Producer::try_put`] hands the record back. Requests on their way are bounded for each stream.
+//!   [`Producer::try_put`] hands the record back, [`Producer::reserve`] waits once for many. Who waits is served in turn.
+//!   Requests on their way are bounded for each stream.
 //! - *An end in time.* A record has its outcome within its time to live and one request, or, when the stream never
-//!   answered, within the time for first contact. So [`Producer::close`] ends as well.
+//!   answered, within the time for first contact. So [`Producer::close`] ends as well; [`Producer::close_within`] ends
+//!   when it must, and hands back what is left.
 //!
 //! Where the service distributes records by itself (record distribution `AUTO`) keys have no order, and KCL consumers
 //! would drop aggregates: the producer finds that out and sends such streams one Kinesis record for each user record.
