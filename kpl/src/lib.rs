@@ -43,7 +43,8 @@
 //! # What it promises
 //!
 //! - *At least once.* Each record that was taken has exactly one outcome. A delivered record is in the stream, on a shard
-//!   where KCL consumers find it. It may be there twice: when a reply was lost, it was sent again.
+//!   where KCL consumers find it. It may be there twice: when a reply was lost, it was sent again;
+//!   [`Delivery::may_be_duplicate`] tells.
 //! - *Order per key.* What one caller puts under one key, one after the other, is first stored in that order: through
 //!   retries, throttling, lost replies and resharding. A record that fails is passed over. A request that ran out of
 //!   time and is carried out after all may add a second copy later.
