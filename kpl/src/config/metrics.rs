@@ -263,4 +263,13 @@ mod tests {
         assert!(!ok(dimension("Environment", " ")));
         assert!(!ok(dimension("Environment", "v".repeat(256).as_str())));
     }
+
+    #[test]
+    fn a_producer_checks_them() {
+        let with = |metrics| crate::ProducerConfig::builder().metrics(metrics).build();
+        let reserved = with(MetricsConfig::default().with_namespace("AWS/Kinesis"));
+        assert!(matches!(reserved, Err(ConfigError::ReservedNamespace { .. })));
+        let empty = with(MetricsConfig::default().with_namespace(""));
+        assert!(matches!(empty, Err(ConfigError::Text { length: 0, .. })));
+    }
 }

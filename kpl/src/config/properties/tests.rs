@@ -287,6 +287,21 @@ fn what_is_unknown_doubled_or_refused_is_noted() {
     assert_eq!(read.config().streams().record_ttl(), Duration::from_millis(300));
 }
 
+#[test]
+fn a_file_is_utf8_or_else_latin_1_as_java_reads_it() {
+    let path = std::env::temp_dir().join(format!("kpl-properties-{}", std::process::id()));
+    let namespace = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("writable");
+        let read = ProducerConfig::from_kpl_properties_file(&path).expect("reads");
+        read.config().metrics().namespace().to_owned()
+    };
+    assert_eq!(namespace("MetricsNamespace=größe".as_bytes()), "größe");
+    assert_eq!(namespace(b"MetricsNamespace=gr\xf6\xdfe"), "größe");
+    std::fs::remove_file(&path).expect("there");
+    let missing = ProducerConfig::from_kpl_properties_file(&path);
+    assert!(matches!(missing, Err(PropertiesError::Io { .. })), "{missing:?}");
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_to_an_end(text in "\\PC{0,200}", lines in "([a-zA-Z=:\\\\ \n\r#u0-9]{0,20}){0,20}") {
