@@ -15,15 +15,21 @@ use tokio::time::Instant;
 
 use super::error::EndpointError;
 
-/// Fails unless the stream exists and may be listed.
+/// Fails unless the stream, given by name or ARN, exists and may be listed.
 ///
 /// # Errors
 /// [`EndpointError`], within 9 seconds.
 pub async fn require_stream(config: &SdkConfig, stream: &str) -> Result<(), EndpointError> {
     let call = Call::kinesis(config, "kinesis:ListShards", stream);
+    // No name holds a colon.
+    let (name, arn) = match stream.starts_with("arn:") {
+        true => (None, Some(stream.to_owned())),
+        false => (Some(stream.to_owned()), None),
+    };
     let listed = kinesis(config)
         .list_shards()
-        .stream_name(stream)
+        .set_stream_name(name)
+        .set_stream_arn(arn)
         .max_results(1)
         .send()
         .await;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser, ValueEnum};
-use kpl::{ConfigError, ProducerConfig, RateLimit, StreamConfig, StreamName};
+use kpl::{ConfigError, KplProperties, ProducerConfig, PropertiesError, RateLimit, StreamConfig, StreamName};
 
 use crate::endpoint::EndpointArgs;
 use crate::lines::{Keying, Text};
@@ -21,7 +21,7 @@ use crate::lines::{Keying, Text};
 #[command(name = "produce", version, verbatim_doc_comment, after_help = EXAMPLES)]
 #[command(group(ArgGroup::new("keying").required(true).args(["key_column", "random_keys"])))]
 pub struct ProduceArgs {
-    /// Stream to put into
+    /// Stream to put into, by name or ARN
     #[arg(long)]
     pub stream: StreamName,
 
@@ -77,6 +77,15 @@ pub struct ProduceArgs {
     #[arg(long, value_name = "BYTES", help_heading = "Producer")]
     pub max_in_flight_bytes: Option<usize>,
 
+    /// Settings in a properties file of the Kinesis Producer Library; what is given here goes before
+    #[arg(long, value_name = "FILE", help_heading = "Producer")]
+    pub properties: Option<PathBuf>,
+
+    /// Print the producer's metrics at the end; with a number, also every so many seconds
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    #[arg(help_heading = "Producer")]
+    pub metrics: Option<u64>,
+
     /// Where Kinesis is.
     #[command(flatten)]
     pub endpoint: EndpointArgs,
@@ -121,12 +130,24 @@ impl ProduceArgs {
         self.input.as_os_str() == "-"
     }
 
-    /// The producer's configuration: its defaults, less what is given here.
+    /// The settings that these flags go before: a properties file's, or the producer's own.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or has what the Kinesis Producer Library refuses.
+    pub fn base(&self) -> Result<Option<KplProperties>, PropertiesError> {
+        let read = self
+            .properties
+            .as_ref()
+            .map(ProducerConfig::from_kpl_properties_file);
+        read.transpose()
+    }
+
+    /// The producer's configuration: what is given here, else what `base` has.
     ///
     /// # Errors
     /// When a value is out of its range.
-    pub fn producer_config(&self) -> Result<ProducerConfig, ConfigError> {
-        let mut config = ProducerConfig::builder();
+    pub fn producer_config(&self, base: &ProducerConfig) -> Result<ProducerConfig, ConfigError> {
+        let mut config = base.to_builder();
         if let Some(linger) = self.linger_ms {
             config = config.linger(Duration::from_millis(linger));
         }
@@ -300,7 +321,7 @@ mod tests {
         let config = |more: &[&str]| {
             parse(&[&["--random-keys"], more].concat())
                 .expect("valid flags")
-                .producer_config()
+                .producer_config(&ProducerConfig::default())
         };
         assert_eq!(config(&[]), Ok(ProducerConfig::default()));
         assert!(config(&["--ttl", "none"]).is_ok());
@@ -319,6 +340,26 @@ mod tests {
     }
 
     #[test]
+    fn metrics_are_told_at_the_end_or_every_so_many_seconds() {
+        let metrics = |more: &[&str]| parse(&[&["--random-keys"], more].concat()).map(|args| args.metrics);
+        assert_eq!(metrics(&[]).expect("valid flags"), None);
+        assert_eq!(metrics(&["--metrics"]).expect("valid flags"), Some(0));
+        assert_eq!(metrics(&["--metrics=5"]).expect("valid flags"), Some(5));
+        for bad in ["--metrics=-1", "--metrics=often", "--metrics="] {
+            assert!(metrics(&[bad]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn flags_go_before_a_properties_file() {
+        let base = ProducerConfig::from_kpl_properties("RecordTtl = 60000\nRateLimit = 70\n").expect("valid");
+        let args = parse(&["--random-keys", "--rate", "90"]).expect("valid flags");
+        let config = args.producer_config(base.config()).expect("in range");
+        assert_eq!(config.streams().record_ttl(), Duration::from_secs(60));
+        assert_eq!(config.streams().rate_limit(), RateLimit::Percent(90));
+    }
+
+    #[test]
     fn settings_that_are_not_given_are_the_producers() {
         let flags = [
             "--random-keys",
@@ -331,7 +372,9 @@ mod tests {
             "--max-in-flight-bytes",
             "65536",
         ];
-        let config = parse(&flags).expect("valid flags").producer_config();
+        let config = parse(&flags)
+            .expect("valid flags")
+            .producer_config(&ProducerConfig::default());
         let expected = ProducerConfig::builder()
             .ordering(kpl::Ordering::Relaxed)
             .rate_limit(RateLimit::Percent(80))

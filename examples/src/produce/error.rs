@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::endpoint::EndpointError;
+use crate::endpoint::{EndpointError, EndpointUrlError};
 use crate::lines::EventError;
 use crate::report::{Failure, causes, grouped};
 
@@ -13,6 +13,24 @@ pub enum ProduceError {
     /// A setting is out of range.
     #[error("a setting is out of range")]
     Config(#[from] kpl::ConfigError),
+    /// The properties file is none, or has what no producer takes.
+    #[error("the settings of {path} are not taken")]
+    Properties {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: kpl::PropertiesError,
+    },
+    /// The properties file names an endpoint that is none.
+    #[error("{path} names an endpoint that is none")]
+    PropertiesEndpoint {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: EndpointUrlError,
+    },
     /// The endpoint, the stream or a right is missing.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
@@ -98,6 +116,16 @@ impl ProduceError {
     pub fn failure(&self) -> Failure {
         match self {
             Self::Config(source) => Failure::new("setting", causes(source), "see produce --help"),
+            Self::Properties { path, source } => Failure::new(
+                path,
+                causes(source),
+                "pass a properties file of the Kinesis Producer Library, with values that it takes",
+            ),
+            Self::PropertiesEndpoint { path, source } => Failure::new(
+                path,
+                causes(source),
+                "correct KinesisEndpoint and KinesisPort, or pass --endpoint-url",
+            ),
             Self::Endpoint(error) => error.failure(),
             Self::Signals(source) => {
                 Failure::new("signals", source, "start it where signals can be received")

@@ -10,9 +10,11 @@
 
 mod args;
 mod error;
+mod settings;
 mod tally;
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -53,24 +55,52 @@ async fn run(args: &ProduceArgs) -> ExitCode {
 }
 
 async fn produce(args: &ProduceArgs, tally: &mut Tally) -> Result<(), ProduceError> {
-    let config = args.producer_config()?;
+    let (config, endpoint) = settings::of(args)?;
     let (input, length) = open(args).await?;
-    let access = Access::to_kinesis(&args.endpoint).await?;
+    let access = Access::to_kinesis(&endpoint).await?;
     access.tell();
+    let named = args.stream.arn().unwrap_or(args.stream.as_str());
     match args.create {
         Some(shards) => create_stream(&access.kinesis(), args.stream.as_str(), shards).await?,
-        None => require_stream(&access.kinesis(), args.stream.as_str()).await?,
+        None => require_stream(&access.kinesis(), named).await?,
     }
 
     let stop = program::stop_on_signal().map_err(ProduceError::Signals)?;
     let producer = Producer::new(&access.kinesis(), config)?;
     let mut pump = Pump::new(args, &producer, length, tally);
-    let pumped = pump.run(input, &stop).await;
-    pump.settle().await;
+    let pumping = async {
+        let pumped = pump.run(input, &stop).await;
+        pump.settle().await;
+        pumped
+    };
+    let pumped = tokio::select! {
+        biased;
+        pumped = pumping => pumped,
+        never = tell_metrics(args.metrics, &producer) => match never {},
+    };
     let undelivered = pump.undelivered();
     // Everything has its outcome; what closing could still report the tickets have told.
     let _ = producer.close().await;
+    if args.metrics.is_some() {
+        say_metrics(&producer);
+    }
     undelivered.and(pumped)
+}
+
+/// Says the producer's metrics every so many seconds; 0 or none says nothing. Has no end.
+async fn tell_metrics(seconds: Option<u64>, producer: &Producer) -> Infallible {
+    let Some(seconds @ 1..) = seconds else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        say_metrics(producer);
+    }
+}
+
+fn say_metrics(producer: &Producer) {
+    // A closed stdout is told by the summary, which comes last.
+    let _ = report::say(producer.metrics().to_string().trim_end());
 }
 
 type Input = Box<dyn AsyncRead + Send + Unpin>;

@@ -262,6 +262,92 @@ async fn every_setting_can_be_given() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_may_be_given_by_its_arn() {
+    let stage = stage().await;
+    let input = stage.file("in.txt", b"a\n");
+    let arn = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
+    let args = ["--stream", arn, "--endpoint-url", stage.local.kinesis_url()];
+    let more = ["--input", &input, "--random-keys"];
+    let ended = run(&mut program(
+        env!("CARGO_BIN_EXE_produce"),
+        &[args, [more[0], more[1], more[2], "--metrics"]].concat(),
+    ))
+    .await;
+    ended.assert_done();
+    assert_eq!(ended.records(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_a_table_above_the_summary() {
+    let stage = stage().await;
+    let input = stage.file("in.txt", b"a\nb\nc\n");
+    let ended = run(&mut stage.produce(&["--input", &input, "--random-keys", "--metrics"])).await;
+    ended.assert_done();
+    let row = |name: &str| {
+        ended
+            .stdout
+            .lines()
+            .find(|line| line.starts_with(name))
+            .map(str::to_owned)
+    };
+    let put = row("UserRecordsPut").expect("a row");
+    assert!(
+        put.contains(" all ") && put.split_whitespace().any(|word| word == "3"),
+        "{put}"
+    );
+    assert!(
+        row("{").is_some_and(|line| ended.stdout.trim_end().ends_with(&line)),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_properties_file_is_taken_and_what_is_moot_is_said() {
+    let stage = stage().await;
+    let input = stage.file("in.txt", b"a\nb\n");
+    let properties = stage.file(
+        "kpl.properties",
+        b"# ours\nRecordMaxBufferedTime = 20\nThreadPoolSize = 64\n",
+    );
+    let args = ["--input", &input, "--random-keys", "--properties", &properties];
+    let ended = run(&mut stage.produce(&args)).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.records(), 2);
+    assert!(
+        ended.stderr.contains("line 3: ThreadPoolSize has no effect"),
+        "{ended:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn properties_that_are_none_are_said() {
+    let stage = stage().await;
+    let missing = crate::stage::text(&stage.path("missing.properties"));
+    for (name, content, parts) in [
+        ("number", &b"RecordTtl = 99\n"[..], ["line 1", "RecordTtl", "100"]),
+        (
+            "text",
+            b"\nMetricsLevel = much\n",
+            ["line 2", "MetricsLevel", "much"],
+        ),
+        ("escape", b"Region = \\u12\n", ["line 1", "escape", "properties"]),
+        (
+            "together",
+            b"RecordTtl = 100\nRecordMaxBufferedTime = 5000\n",
+            ["go together", "record_ttl", "linger"],
+        ),
+    ] {
+        let file = stage.file("kpl.properties", content);
+        let args = ["--input", "-", "--random-keys", "--properties", &file];
+        run(&mut stage.produce(&args)).await.assert_gave_up(name, &parts);
+    }
+    let args = ["--input", "-", "--random-keys", "--properties", &missing];
+    let ended = run(&mut stage.produce(&args)).await;
+    ended.assert_gave_up("missing", &["missing.properties", "No such file"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_that_are_none_are_said() {
     let stage = stage().await;
     let missing = crate::stage::text(&stage.path("missing.csv"));
@@ -437,6 +523,7 @@ async fn wrong_usage_is_exit_code_2_and_a_wrong_setting_1() {
         with(&["--rate", "fast"]),
         with(&["--max-in-flight-bytes", "64K"]),
         with(&["--max-in-flight-bytes", "-1"]),
+        with(&["--metrics=often"]),
     ] {
         let ended = run(&mut program(
             env!("CARGO_BIN_EXE_produce"),

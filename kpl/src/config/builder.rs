@@ -151,7 +151,7 @@ impl ProducerConfigBuilder {
 
     /// Most memory held by records that have been put and have no outcome yet (no KPL equal).
     ///
-    /// A record counts its data, its key and [`RECORD_OVERHEAD`](crate::RECORD_OVERHEAD). When it is used up,
+    /// A record counts its data, its key and [`RECORD_OVERHEAD`]. When it is used up,
     /// [`put`](crate::Producer::put) waits. More rides out longer stalls. Requests on the way hold an encoded copy of
     /// their records on top of this. Default 32 MiB, 64 KiB to 4 GiB - 1.
     #[must_use]
@@ -209,7 +209,7 @@ impl ProducerConfigBuilder {
     pub fn build(self) -> Result<ProducerConfig, ConfigError> {
         let mut c = self.config;
         c.streams.check()?;
-        let mut changed: HashMap<StreamName, StreamConfig> = HashMap::new();
+        let mut changed: HashMap<StreamName, StreamConfig> = std::mem::take(&mut c.changed);
         for (stream, change) in self.changes {
             let before = changed.get(&stream).unwrap_or(&c.streams).clone();
             let after = change(before);
@@ -233,6 +233,15 @@ impl ProducerConfigBuilder {
             }
         }
         Ok(c)
+    }
+}
+
+impl From<ProducerConfig> for ProducerConfigBuilder {
+    fn from(config: ProducerConfig) -> Self {
+        Self {
+            config,
+            changes: Vec::new(),
+        }
     }
 }
 

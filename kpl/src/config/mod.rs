@@ -46,6 +46,12 @@ impl ProducerConfig {
         ProducerConfigBuilder::default()
     }
 
+    /// A builder that begins with these settings. Those of single streams stay as they are, whatever is set for all.
+    #[must_use]
+    pub fn to_builder(&self) -> ProducerConfigBuilder {
+        ProducerConfigBuilder::from(self.clone())
+    }
+
     /// The settings of streams that have none of their own.
     #[must_use]
     pub fn streams(&self) -> &StreamConfig {

@@ -135,6 +135,28 @@ fn a_time_to_live_may_never_end() {
 }
 
 #[test]
+fn a_builder_goes_on_from_settings_that_are_there() {
+    let orders = StreamName::new("orders").expect("valid");
+    let before = ProducerConfig::builder()
+        .linger(Duration::from_millis(7))
+        .for_stream(orders.clone(), |stream| {
+            stream.with_linger(Duration::from_millis(9))
+        })
+        .build()
+        .expect("in range");
+    assert_eq!(before.to_builder().build(), Ok(before.clone()));
+    let after = before
+        .to_builder()
+        .linger(Duration::from_millis(8))
+        .seed(1)
+        .build()
+        .expect("in range");
+    assert_eq!(after.streams().linger(), Duration::from_millis(8));
+    assert_eq!(after.stream(&orders).linger(), Duration::from_millis(9));
+    assert_eq!(after.seed(), Some(1));
+}
+
+#[test]
 fn settings_at_odds_are_refused() {
     let second = Duration::from_secs(1);
     assert!(matches!(
