@@ -47,9 +47,9 @@ impl HashKey {
         Self(u128::from_be_bytes(md5_of(partition_key.as_bytes())))
     }
 
-    /// The hash keys of four partition keys, for less than those of two cost one by one.
-    pub fn of_four_partition_keys(partition_keys: [&str; 4]) -> [Self; 4] {
-        md5_of_four(partition_keys.map(str::as_bytes)).map(|digest| Self(u128::from_be_bytes(digest)))
+    /// The hash keys of four partition keys, given as their UTF-8 bytes, for less than those of two cost one by one.
+    pub fn of_four_partition_keys(partition_keys: [&[u8]; 4]) -> [Self; 4] {
+        md5_of_four(partition_keys).map(|digest| Self(u128::from_be_bytes(digest)))
     }
 
     /// Reads a decimal number, as the service writes hash keys. Leading zeros are accepted and dropped;

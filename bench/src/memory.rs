@@ -98,4 +98,4 @@ const KEY: usize = 16;
 const MB: f64 = 1024.0 * 1024.0;
 /// What the process may take beyond its budget while the endpoint is down: requests on their way with their encoded
 /// copies (a lane has at most one), connections, and what the allocator keeps.
-const CONSTANT_MB: f64 = 24.0;
+const CONSTANT_MB: f64 = 16.0;

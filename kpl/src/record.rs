@@ -123,10 +123,16 @@ impl Key {
 
     fn as_str(&self) -> &str {
         match self {
-            Self::Short { len, bytes } => {
-                std::str::from_utf8(&bytes[..usize::from(*len)]).expect("invariant: copied from text")
-            }
+            Self::Short { .. } => std::str::from_utf8(self.as_bytes()).expect("invariant: copied from text"),
             Self::Long(text) => text,
+        }
+    }
+
+    /// The UTF-8 bytes of it.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { len, bytes } => &bytes[..usize::from(*len)],
+            Self::Long(text) => text.as_bytes(),
         }
     }
 

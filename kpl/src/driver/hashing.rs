@@ -7,7 +7,7 @@ use super::intake::Command;
 /// The hash key of each put among the commands, in their order.
 pub(super) fn hash_keys(commands: &[Command]) -> Vec<HashKey> {
     let mut hash_keys = Vec::with_capacity(commands.len());
-    let mut group: [(usize, &str); 4] = [(0, ""); 4];
+    let mut group: [(usize, &[u8]); 4] = [(0, b""); 4];
     let mut grouped = 0;
     for command in commands {
         let Command::Put { record, .. } = command else {
@@ -16,7 +16,7 @@ pub(super) fn hash_keys(commands: &[Command]) -> Vec<HashKey> {
         let place = hash_keys.len();
         hash_keys.push(record.explicit_hash_key().unwrap_or(HashKey::MIN));
         if record.explicit_hash_key().is_none() {
-            group[grouped] = (place, record.partition_key());
+            group[grouped] = (place, record.key().as_bytes());
             grouped += 1;
         }
         if grouped == group.len() {
@@ -26,10 +26,9 @@ pub(super) fn hash_keys(commands: &[Command]) -> Vec<HashKey> {
     }
     match &mut group[..grouped] {
         [] => {}
-        [(place, key)] => hash_keys[*place] = HashKey::of_partition_key(key),
         [first, ..] => {
             let first = *first;
-            // Still cheaper than one by one; the last repeat the first.
+            // Two are cheaper so than one by one, and one costs no more. The last repeat the first.
             group[grouped..].fill(first);
             settle(&group, &mut hash_keys);
         }
@@ -37,7 +36,7 @@ pub(super) fn hash_keys(commands: &[Command]) -> Vec<HashKey> {
     hash_keys
 }
 
-fn settle(group: &[(usize, &str); 4], hash_keys: &mut [HashKey]) {
+fn settle(group: &[(usize, &[u8]); 4], hash_keys: &mut [HashKey]) {
     let keys = HashKey::of_four_partition_keys(group.map(|(_, key)| key));
     for ((place, _), key) in group.iter().zip(keys) {
         hash_keys[*place] = key;
