@@ -50,12 +50,17 @@ impl Gathered {
 
     fn take_from(&self, meter: &mut Meter, stream: &StreamName, now: Instant) {
         let (records, bytes) = meter.pending();
+        let mut taken = Vec::new();
+        meter.take(stream, |node, counts| taken.push((node, counts.clone())));
+        // Whoever records them is a stranger: not under the lock.
+        #[cfg(feature = "metrics")]
+        for (node, counts) in &taken {
+            super::facade::tell(node, counts, &self.config);
+        }
         let mut registry = self.lock();
-        meter.take(stream, |node, counts| {
-            #[cfg(feature = "metrics")]
-            super::facade::tell(&node, counts, &self.config);
-            registry.add(node, counts, now);
-        });
+        for (node, counts) in taken {
+            registry.add(node, &counts, now);
+        }
         registry.level(Metric::UserRecordsPending, stream, as_level(records), now);
         registry.level(Metric::UserBytesPending, stream, as_level(bytes), now);
     }
