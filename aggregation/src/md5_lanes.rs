@@ -84,10 +84,6 @@ fn load(words: &mut [[u32; LANES]; BLOCK / 4], lane: usize, block: &[u8]) {
 
 /// One block of each lane. Source: RFC 1321, section 3.4. Written out: a loop over the steps is not turned into vectors.
 #[inline(never)]
-#[expect(
-    clippy::too_many_lines,
-    reason = "sixty-four steps; a loop over them is not turned into vectors"
-)]
 fn compress(states: &mut [[u32; LANES]; 4], block: &[[u32; LANES]; BLOCK / 4]) {
     for lane in 0..LANES {
         let (mut a, mut b) = (states[0][lane], states[1][lane]);

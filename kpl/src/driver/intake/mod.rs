@@ -8,6 +8,9 @@
 //!
 //! So at full speed some hundred records share a wake-up, and a lone record waits for none.
 
+mod gate;
+mod prepare;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,11 +20,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::StreamConfig;
 use crate::error::PutError;
-use crate::limits::{Admission, RecordLimits};
-use crate::producer::permits::{Amount, Permit, RECORD_OVERHEAD, Room};
-use crate::producer::ticket::{DeliveryTicket, Origin, Tickets, Token};
+use crate::limits::RecordLimits;
+use crate::producer::permits::{Amount, Permit, Room};
+use crate::producer::ticket::{DeliveryTicket, Tickets, Token};
 use crate::record::Record;
 use crate::stream::StreamName;
+use gate::{ENOUGH_RECORDS, Gate, Queue, Task};
+
+pub(crate) use prepare::{Prepared, Unprepared};
 
 /// What handles ask of a stream's task; in this order it is done.
 #[derive(Debug)]
@@ -38,23 +44,6 @@ pub(crate) enum Command {
     Flush(oneshot::Sender<()>),
     /// Tell when the oldest record without an outcome was put.
     Oldest(oneshot::Sender<Option<Instant>>),
-}
-
-/// A record, and the room that it takes.
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    pub(crate) record: Record,
-    pub(crate) amount: Amount,
-    pub(crate) origin: Origin,
-}
-
-/// Why a record is not ready.
-#[derive(Debug)]
-pub(crate) enum Unprepared {
-    /// The stream must be asked whether it takes so large a record.
-    Unknown(Record),
-    /// It cannot be taken.
-    Refused(Record, PutError),
 }
 
 /// How far the stream's life has come. It only goes forward.
@@ -87,38 +76,6 @@ pub(crate) struct Intake {
     done: AtomicU64,
     /// Cancelled when the task is gone.
     gone: CancellationToken,
-}
-
-#[derive(Debug)]
-struct Gate {
-    phase: Phase,
-    queue: Queue,
-    task: Task,
-    tickets: Tickets,
-    /// Records ever put.
-    taken: u64,
-    last_arrival: Instant,
-    /// Room of all records without an outcome, in the queue or beyond.
-    held: Amount,
-}
-
-/// Commands that the task has not taken yet.
-#[derive(Debug, Default)]
-struct Queue {
-    commands: Vec<Command>,
-    bytes: usize,
-    /// When the first record arrived.
-    oldest: Option<Instant>,
-    is_urgent: bool,
-}
-
-/// What the task does meanwhile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Task {
-    /// It looks into the queue before it sleeps.
-    Awake,
-    /// It sleeps until then, or until it is woken.
-    Asleep(Instant),
 }
 
 /// What the task is to do next.
@@ -154,70 +111,6 @@ impl Intake {
 
     pub(crate) fn stream(&self) -> &StreamName {
         &self.stream
-    }
-
-    /// How large a record may be.
-    pub(crate) fn limits(&self) -> &RecordLimits {
-        &self.limits
-    }
-
-    /// What some records take of the budget, with `bytes` of data and keys.
-    pub(crate) fn cost_of(&self, records: usize, bytes: usize) -> Result<Amount, PutError> {
-        let whole = self.room.whole();
-        let (budget, most) = (whole.bytes as usize, whole.records as usize);
-        let cost = records.saturating_mul(RECORD_OVERHEAD).saturating_add(bytes);
-        match (u32::try_from(cost), u32::try_from(records)) {
-            (_, _) if records > most => Err(PutError::TooManyRecords {
-                records,
-                budget: most,
-            }),
-            (Ok(bytes), Ok(records)) if cost <= budget => Ok(Amount { bytes, records }),
-            _ => Err(PutError::ExceedsBudget { cost, budget }),
-        }
-    }
-
-    /// A record, ready to be queued.
-    pub(crate) fn prepare(&self, record: Record) -> Result<Prepared, Unprepared> {
-        match self.limits.check(&record) {
-            Ok(Admission::Granted) => self
-                .prepare_admitted(record)
-                .map_err(|(record, error)| Unprepared::Refused(record, error)),
-            Ok(Admission::Unknown) => Err(Unprepared::Unknown(record)),
-            Err(error) => Err(Unprepared::Refused(record, error)),
-        }
-    }
-
-    /// The same for a record of which the stream must tell first whether it takes so large a one.
-    pub(crate) async fn prepare_unknown(
-        self: Arc<Self>,
-        record: Record,
-    ) -> Result<Prepared, (Record, PutError)> {
-        // Before the question, so that the answer cannot be missed.
-        let news = self.limits.news();
-        if !self.ask(Command::AskLimit) {
-            let refusal = self.refusal();
-            return Err((record, refusal));
-        }
-        let decided = tokio::select! {
-            biased;
-            decided = self.limits.decide(&record, news) => decided,
-            () = self.gone.cancelled() => Err(self.refusal()),
-        };
-        match decided {
-            Ok(()) => self.prepare_admitted(record),
-            Err(error) => Err((record, error)),
-        }
-    }
-
-    fn prepare_admitted(&self, record: Record) -> Result<Prepared, (Record, PutError)> {
-        match self.cost_of(1, record.size()) {
-            Ok(amount) => Ok(Prepared {
-                record,
-                amount,
-                origin: Origin::Caller,
-            }),
-            Err(error) => Err((record, error)),
-        }
     }
 
     /// Queues a record. The room for it is the caller's before, and the queue's after.
@@ -376,66 +269,10 @@ impl Intake {
     }
 }
 
-impl Gate {
-    /// When a record arrives that is put now. Within a moment all have the same time: what is counted by waits later
-    /// counts them together.
-    fn arrival(&mut self) -> Instant {
-        // Read under the lock: arrivals are in the order of puts.
-        let now = now();
-        if now.saturating_duration_since(self.last_arrival) >= MOMENT {
-            self.last_arrival = now;
-        }
-        self.last_arrival
-    }
-
-    fn push(&mut self, prepared: Prepared, arrival: Instant) -> DeliveryTicket {
-        let Prepared {
-            record,
-            amount,
-            origin,
-        } = prepared;
-        let (token, ticket) = self.tickets.issue(amount.bytes, origin);
-        self.held.add(amount);
-        self.taken += 1;
-        self.queue.push(record, arrival, token);
-        ticket
-    }
-
-    /// Whether the task must look before its timer.
-    fn is_due(&self, linger: Duration) -> bool {
-        match (self.task, self.queue.oldest) {
-            (Task::Asleep(until), Some(oldest)) => self.queue.is_enough() || oldest + linger < until,
-            _ => false,
-        }
-    }
-}
-
-impl Queue {
-    fn push(&mut self, record: Record, arrival: Instant, token: Token) {
-        self.bytes += record.size();
-        self.oldest.get_or_insert(arrival);
-        self.commands.push(Command::Put {
-            record,
-            arrival,
-            token,
-        });
-    }
-
-    fn is_enough(&self) -> bool {
-        self.is_urgent || self.commands.len() >= ENOUGH_RECORDS || self.bytes >= ENOUGH_BYTES
-    }
-}
-
 /// Tokio's clock, which tests can pause.
-pub(super) fn now() -> Instant {
+pub(in crate::driver) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// So many records are worth a wake-up: it costs a few microseconds.
-const ENOUGH_RECORDS: usize = 256;
-/// Bytes that are: an aggregate of the default size.
-const ENOUGH_BYTES: usize = 51_200;
-/// How exactly arrivals are told: lingers may be shorter by it.
-const MOMENT: Duration = Duration::from_micros(500);
 /// Room for commands that is kept between bursts.
 const KEPT_COMMANDS: usize = 4 * ENOUGH_RECORDS;
