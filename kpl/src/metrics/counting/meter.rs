@@ -4,15 +4,15 @@
 //! entry mostly arrived together and have no past, so what is the same for neighbours is counted once for all of them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use kinesis_aggregation::{HashKey, ShardId};
 
-use super::metric::{Metric, MetricKind};
+use super::metric::Metric;
 use super::node::Node;
 use super::routes::Routes;
 use super::statistics::Statistics;
+use super::tally::Tally;
 use crate::pipeline::ListedShard;
 use crate::stream::StreamName;
 
@@ -27,17 +27,6 @@ pub(crate) struct Meter {
     pending_records: u64,
     pending_bytes: u64,
     is_empty: bool,
-}
-
-/// Values of each metric at one place.
-#[derive(Debug, Default)]
-struct Tally {
-    values: Vec<Statistics>,
-    /// How often each code was met. Few: codes are the service's.
-    codes: Vec<(Arc<str>, u64)>,
-    /// Takings since anything was counted here.
-    idle: u32,
-    is_touched: bool,
 }
 
 /// An entry, a Kinesis record, whose request came to an end.
@@ -228,7 +217,7 @@ impl Meter {
         for (shard, tally) in &mut self.shards {
             tally.take(stream, Some(shard), &mut visit);
         }
-        self.shards.retain(|_, tally| tally.idle < IDLE_TAKINGS);
+        self.shards.retain(|_, tally| tally.idle() < IDLE_TAKINGS);
         self.is_empty = true;
     }
 
@@ -265,70 +254,6 @@ pub(crate) struct FailedRecord {
     pub(crate) attempts: u32,
     pub(crate) is_expired: bool,
     pub(crate) may_be_stored: bool,
-}
-
-impl Tally {
-    fn add(&mut self, metric: Metric, value: f64, n: u64) {
-        self.values(metric).add(value, n);
-    }
-
-    fn add_many(&mut self, metric: Metric, count: u64, sum: f64, min: f64, max: f64) {
-        self.values(metric).add_many(count, sum, min, max);
-    }
-
-    fn observe(&mut self, metric: Metric, value: f64, n: u64) {
-        debug_assert!(
-            metric.kind() != MetricKind::Amount,
-            "{metric:?} has no distribution"
-        );
-        self.values(metric).observe(value, n);
-    }
-
-    fn error(&mut self, code: &str) {
-        self.add(Metric::AllErrors, 1.0, 1);
-        if let Some((_, count)) = self.codes.iter_mut().find(|(known, _)| **known == *code) {
-            *count += 1;
-        } else if self.codes.len() < MAX_CODES {
-            self.codes.push((Arc::from(code), 1));
-        } else {
-            // Codes come from outside: their number must not.
-            let (_, count) = &mut self.codes[MAX_CODES - 1];
-            *count += 1;
-        }
-    }
-
-    fn values(&mut self, metric: Metric) -> &mut Statistics {
-        self.is_touched = true;
-        if self.values.is_empty() {
-            self.values.resize(Metric::ALL.len(), Statistics::default());
-        }
-        &mut self.values[metric as usize]
-    }
-
-    fn take(
-        &mut self,
-        stream: &StreamName,
-        shard: Option<&ShardId>,
-        visit: &mut impl FnMut(Node, &Statistics),
-    ) {
-        if !self.is_touched {
-            self.idle += 1;
-            return;
-        }
-        for (metric, values) in Metric::ALL.into_iter().zip(&mut self.values) {
-            if values.count() > 0 {
-                visit(Node::of_stream(metric, stream).on_shard(shard.cloned()), values);
-                values.clear();
-            }
-        }
-        for (code, count) in self.codes.drain(..) {
-            let mut errors = Statistics::default();
-            errors.add(1.0, count);
-            let node = Node::of_stream(Metric::ErrorsByCode, stream).on_shard(shard.cloned());
-            visit(node.with_code(code), &errors);
-        }
-        (self.idle, self.is_touched) = (0, false);
-    }
 }
 
 /// Calls back once for each run of equal values.
@@ -371,7 +296,5 @@ fn as_total(number: u64) -> f64 {
 
 /// The code under which expired records are counted.
 const EXPIRED: &str = "Expired";
-/// Different codes between two takings; what comes after counts as the last of them.
-const MAX_CODES: usize = 32;
 /// Takings without anything counted after which a shard's place is given up.
 const IDLE_TAKINGS: u32 = 60;

@@ -15,6 +15,7 @@ mod registry;
 mod routes;
 mod snapshot;
 mod statistics;
+mod tally;
 
 #[cfg(test)]
 mod tests;
