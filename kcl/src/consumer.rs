@@ -16,6 +16,7 @@ use crate::error::{ConfigError, RunError};
 use crate::events::{Bell, Ear, Events};
 use crate::fleet::{NewFleet, VersionSetting};
 use crate::health::{ConsumerState, Health, Stage};
+use crate::metrics::{Counters, MetricsSnapshot};
 use crate::process::hands::{Tally, Workshop};
 use crate::processor::RecordProcessorFactory;
 use crate::source::ahead::Budget;
@@ -54,6 +55,7 @@ impl<F: RecordProcessorFactory> Consumer<F> {
             stop: self.worker.stop.clone(),
             state: self.worker.board.subscribe(),
             ear: self.worker.shop.bell.ear(),
+            counters: self.worker.shop.counters.clone(),
         }
     }
 
@@ -192,6 +194,7 @@ impl ConsumerBuilder {
             budget: Budget::new(config.retrieval.prefetch_bytes),
             tally: Tally::default(),
             bell: Bell::new(),
+            counters: Counters::new(config.worker_id().clone()),
             config,
         };
         Ok(Consumer {
@@ -223,6 +226,7 @@ pub struct ConsumerHandle {
     stop: CancellationToken,
     state: watch::Receiver<ConsumerState>,
     ear: Ear,
+    counters: Counters,
 }
 
 impl ConsumerHandle {
@@ -274,6 +278,12 @@ impl ConsumerHandle {
             .wait_for(|state| state.stage == Stage::Ended || state.health().is_ready())
             .await
             .is_ok()
+    }
+
+    /// What the consumer has counted of its coordination, under the KCL's names.
+    #[must_use]
+    pub fn metrics(&self) -> MetricsSnapshot {
+        self.counters.snapshot()
     }
 
     /// What happens to the consumer from now on.

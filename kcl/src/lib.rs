@@ -63,6 +63,7 @@ pub mod handover;
 pub mod health;
 pub mod leader;
 pub mod lease;
+pub mod metrics;
 pub mod position;
 pub mod shard_sync;
 pub mod store;

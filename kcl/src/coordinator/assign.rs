@@ -29,6 +29,7 @@ use crate::handover::farewell::farewells;
 use crate::lease::observed::Observed;
 use crate::lease::renewal::{HeldLease, Pace};
 use crate::lease::{Lease, LeaseKey, WorkerId};
+use crate::metrics::Metric;
 use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
 use crate::processor::RecordProcessorFactory;
@@ -152,7 +153,12 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         let snapshot = self.snapshot(listing, held, now);
         let (limits, seed) = (limits(&self.shop.config.leasing), self.rng.random());
         let plan = match self.membership.borrow().assignment() {
-            Assignment::Each => plan(&snapshot, &limits, seed),
+            Assignment::Each => {
+                let plan = plan(&snapshot, &limits, seed);
+                self.shop.counters.set(Metric::LeaseSpillover, plan.unplaced);
+                self.shop.counters.set(Metric::NumWorkers, self.peers.len() + 1);
+                plan
+            }
             // What others decide is only carried out; what nobody decides about is not left lying.
             Assignment::Leader => Plan {
                 take: rescue(&snapshot, &limits, seed),
@@ -193,6 +199,16 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             info!(worker_id = %worker_id, "worker left");
             self.shop.bell.ring(ConsumerEvent::WorkerLeft { worker_id });
         }
+        let expired = |lease: &&Lease| {
+            lease.actual_owner().is_some() && self.observed.expired(&lease.key, failover, now)
+        };
+        let counters = &self.shop.counters;
+        counters.set(Metric::TotalLeases, listing.leases.len());
+        counters.set(
+            Metric::ExpiredLeases,
+            listing.leases.iter().filter(expired).count(),
+        );
+        counters.set(Metric::UnreadableLeases, listing.skipped.len());
         let coming = |lease: &Lease| lease.hand_over_pending() && lease.owner.as_ref() == Some(me);
         let expecting = listing.leases.iter().any(coming);
         self.sight = Sight {

@@ -16,6 +16,7 @@ use crate::error::StoreError;
 use crate::events::ConsumerEvent;
 use crate::fleet::Assignment;
 use crate::lease::{Lease, LeaseKey};
+use crate::metrics::Metric;
 use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
 use crate::processor::RecordProcessorFactory;
@@ -86,6 +87,10 @@ impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
             warn!(error = ?why, "listing of shards contradicts itself, the next one counts");
         }
         let created = create(&self.shop, &findings.create).await?;
+        let partial = findings.hole.is_some() && created == 0;
+        self.shop
+            .counters
+            .set(Metric::PartialLeases, usize::from(partial));
         if let Some(hole) = findings.hole {
             warn!(leases = created, "hash keys {hole} had no lease");
             self.shop.bell.ring(ConsumerEvent::HoleFound {
@@ -162,6 +167,7 @@ async fn create<S: Source, F>(shop: &Workshop<S, F>, leases: &[Lease]) -> Result
     while let Some(written) = writes.next().await {
         created += usize::from(written?);
     }
+    shop.counters.add(Metric::CreatedLeases, created);
     Ok(created)
 }
 

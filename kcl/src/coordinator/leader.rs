@@ -24,6 +24,7 @@ use crate::fleet::{Fleet, Home, LeaderRow, WorkerStats, epoch_seconds, record_ve
 use crate::leader::lock::{Lock, LockRow, Task};
 use crate::leader::tenure::Terms;
 use crate::lease::{Lease, LeaseKey, WorkerId};
+use crate::metrics::Metric;
 use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
 use crate::store::{LeaseStore, RetireIf};
@@ -195,6 +196,7 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
         }
         self.lock.on_released(now());
         self.leads.send_replace(false);
+        self.shop.counters.set(Metric::IsLeader, 0);
     }
 
     /// Our row with a fresh version.
@@ -221,6 +223,7 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
 
     fn tell(&self) {
         let leads = self.lock.leads(now());
+        self.shop.counters.set(Metric::IsLeader, usize::from(leads));
         self.leads
             .send_if_modified(|told| std::mem::replace(told, leads) != leads);
     }
@@ -277,6 +280,10 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
                 "assigned"
             );
         }
+        let counters = &self.shop.counters;
+        counters.add(Metric::Reassignments, round.steps.len());
+        counters.set(Metric::LeaseSpillover, round.spillover);
+        counters.set(Metric::NumWorkers, round.active);
         let rows: HashMap<&LeaseKey, &Lease> = listing.leases.iter().map(|row| (&row.key, row)).collect();
         let revoked = carry_out(&*store, &round.steps, &rows).await?;
         for key in &revoked {

@@ -54,6 +54,11 @@ impl Peers {
         }
     }
 
+    /// How many they are.
+    pub(super) fn len(&self) -> usize {
+        self.notices.len()
+    }
+
     /// Whether anybody else is there.
     pub(super) fn is_empty(&self) -> bool {
         self.notices.is_empty()

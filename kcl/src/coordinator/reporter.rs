@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 use super::membership::{Membership, wall};
 use crate::error::StoreError;
 use crate::fleet::WorkerStats;
+use crate::metrics::Metric;
 use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
 use crate::store::RetireIf;
@@ -76,6 +77,7 @@ async fn report_on<S, F>(shop: &Workshop<S, F>, membership: &Membership) {
                     Ok(()) => shop.config.membership.report_interval,
                     Err(error) => {
                         warn!(error = %chain(&error), "metrics row cannot be written");
+                        shop.counters.add(Metric::FailedReports, 1);
                         shop.config.membership.report_interval / 6
                     }
                 };

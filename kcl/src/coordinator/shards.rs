@@ -17,6 +17,7 @@ use crate::events::{ConsumerEvent, LossReason};
 use crate::health::{ConsumerState, Entry, LeasePhase};
 use crate::lease::renewal::HeldLease;
 use crate::lease::{LeaseKey, WorkerId};
+use crate::metrics::Metric;
 use crate::process::driver::{Job, drive};
 use crate::process::hands::Workshop;
 use crate::process::keeper::{Command, Keeper, KeeperHandle, Nudge, Outlet, Parting};
@@ -77,6 +78,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
         let outlet = Outlet {
             bell: shop.bell.clone(),
             news,
+            counters: shop.counters.clone(),
             measure: Arc::default(),
         };
         Self {
@@ -136,6 +138,8 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
         };
         self.tasks.spawn(supervised.run().instrument(Span::current()));
         self.summary.leases_taken += 1;
+        self.shop.counters.add(Metric::TakenLeases, 1);
+        self.shop.counters.set(Metric::CurrentLeases, self.running.len());
     }
 
     /// Has a lease's keeper look at its row, if the lease is held.
@@ -193,6 +197,10 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
     pub(super) fn on_exit(&mut self, exit: Exit) -> Then {
         let Exit { key, end, parting } = exit;
         self.running.remove(&key);
+        self.shop.counters.set(Metric::CurrentLeases, self.running.len());
+        self.shop
+            .counters
+            .add(Metric::LostLeases, usize::from(end == Some(End::Lost)));
         self.show(|state| {
             state.leases.remove(&key);
         });

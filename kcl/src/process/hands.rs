@@ -23,6 +23,7 @@ use super::rooms::Rooms;
 use crate::config::{Backoff, ConsumerConfig};
 use crate::events::{Bell, ConsumerEvent};
 use crate::lease::{Lease, LeaseKey};
+use crate::metrics::{Counters, Metric};
 use crate::position::Checkpoint;
 use crate::processor::{Initialization, RecordBatch, RecordProcessor, RecordProcessorFactory};
 use crate::shard::machine::{Event, Step};
@@ -42,6 +43,7 @@ pub(crate) struct Workshop<S, F> {
     pub(crate) budget: Budget,
     pub(crate) tally: Tally,
     pub(crate) bell: Bell,
+    pub(crate) counters: Counters,
 }
 
 /// What was processed, over all shards.
@@ -248,6 +250,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         let recording = async move { record_children(&*source, &*store, &finished, &end, patient).await };
         match self.rooms.in_office(recording).await {
             Ok(leases_created) => {
+                self.shop.counters.add(Metric::CreatedLeases, leases_created);
                 self.shop.bell.ring(ConsumerEvent::ChildrenCreated {
                     parent: self.shard.shard_id().clone(),
                     leases_created,

@@ -15,6 +15,7 @@ use crate::error::{CheckpointError, StoreError};
 use crate::events::{Bell, ConsumerEvent, LossReason};
 use crate::lease::renewal::{Change, HeldLease, Task};
 use crate::lease::{Lease, LeaseKey, WorkerId};
+use crate::metrics::{Counters, Metric};
 use crate::position::{Checkpoint, Position};
 use crate::shard::checkpoint::{Asked, CheckpointRules, Refusal, Verdict};
 use crate::store::{CheckpointUpdate, LeaseStore, Renewal};
@@ -81,6 +82,7 @@ pub(crate) struct Outlet {
     pub(crate) bell: Bell,
     /// Told when the table shows something new, so that the coordinator reads it now.
     pub(crate) news: Arc<Notify>,
+    pub(crate) counters: Counters,
     /// Whether a leader is there who wants to know what each lease delivers.
     pub(crate) measure: Arc<AtomicBool>,
 }
@@ -296,6 +298,14 @@ impl Keeper {
         }
         self.reach_for(1);
         let answer = timeout_at(deadline.into(), self.store.renew(self.held.lease())).await;
+        let counted = match &answer {
+            Ok(Ok(Renewal::Held(_) | Renewal::Recovered(_))) => Some(Metric::RenewedLeases),
+            Ok(Ok(_)) => None,
+            Ok(Err(_)) | Err(_) => Some(Metric::FailedRenewals),
+        };
+        if let Some(metric) = counted {
+            self.outlet.counters.add(metric, 1);
+        }
         match answer {
             Ok(Ok(renewal)) => self.take_in(renewal, sent_at),
             Ok(Err(error)) => self.on_store_failure(&error),

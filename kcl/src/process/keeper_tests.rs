@@ -28,6 +28,7 @@ async fn kept() -> Kept {
     let outlet = Outlet {
         bell: Bell::new(),
         news: Arc::default(),
+        counters: Counters::new(WorkerId::new("w1")),
         measure: Arc::default(),
     };
     let (keeper, handle) = Keeper::new(Arc::new(store.clone()), held, outlet);

@@ -22,6 +22,7 @@ use crate::fleet::{
 };
 use crate::health::{ConsumerState, Health};
 use crate::lease::{Lease, LeaseKey, StreamId, WorkerId};
+use crate::metrics::Counters;
 use crate::process::Checkpointer;
 use crate::process::hands::{Tally, Workshop};
 use crate::processor::{Initialization, RecordBatch, RecordProcessor};
@@ -79,11 +80,13 @@ impl Fleet {
             budget: Budget::new(config.retrieval.prefetch_bytes),
             tally: Tally::default(),
             bell: Bell::new(),
+            counters: Counters::new(config.worker_id().clone()),
             config,
         };
         let stop = CancellationToken::new();
         let board = watch::Sender::new(ConsumerState::default());
         let (watcher, ear) = (board.subscribe(), shop.bell.ear());
+        let counters = shop.counters.clone();
         let events = ear.listen();
         let worker = Worker {
             shop: Arc::new(shop),
@@ -97,6 +100,7 @@ impl Fleet {
             state: watcher,
             events,
             ear,
+            counters,
             task,
         }
     }
@@ -114,6 +118,7 @@ pub(super) struct Running {
     /// From its start.
     pub(super) events: Events,
     pub(super) ear: Ear,
+    pub(super) counters: Counters,
     task: JoinSet<Result<RunSummary, RunError>>,
 }
 

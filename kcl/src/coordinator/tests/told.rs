@@ -176,3 +176,31 @@ async fn of_two_workers_with_one_id_one_stops_and_says_so() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn metrics_have_the_names_of_the_kcl() {
+    use crate::metrics::Metric;
+
+    let fleet = Fleet::with_shards(4);
+    let one = fleet.start("w1", checkpoints);
+    within(SOON, "four leases", || one.held() == 4).await;
+    let two = fleet.start("w2", checkpoints);
+    within(SOON * 4, "two each", || (one.held(), two.held()) == (2, 2)).await;
+    sleep(FAILOVER).await;
+    let counted = one.counters.snapshot();
+    let expected = [
+        (Metric::CurrentLeases, 2),
+        (Metric::TakenLeases, 4),
+        (Metric::LostLeases, 0),
+        (Metric::TotalLeases, 4),
+        (Metric::NumWorkers, 2),
+        (Metric::CreatedLeases, 4),
+        (Metric::IsLeader, 0),
+    ];
+    for (metric, value) in expected {
+        assert_eq!(counted.get(metric), value, "{}", metric.name());
+    }
+    assert!(counted.get(Metric::RenewedLeases) >= 4);
+    two.stop().await;
+    one.stop().await;
+}
