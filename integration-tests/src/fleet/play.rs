@@ -170,6 +170,17 @@ impl Stage {
         calls.filter(|call| DYNAMODB.contains(&call.operation())).count()
     }
 
+    /// Stops a worker; how long it takes until each of its shards has a line by another one.
+    async fn stop(&mut self, index: usize) -> Result<Duration, FleetError> {
+        let shards = self.shards_of(index);
+        let (mark, began) = (self.sightings.len(), Instant::now());
+        self.workers[&index].signal("TERM")?;
+        if let Some(worker) = self.workers.remove(&index) {
+            worker.end().await?;
+        }
+        Ok(self.all_run(&shards, Some(index), mark).await? - began)
+    }
+
     /// Kills a worker at once.
     fn kill(&mut self, index: usize) {
         self.workers.remove(&index);
@@ -301,14 +312,26 @@ async fn idle(folder: &Path, length: Length, report: &mut Report) -> Result<(), 
     stage.close(report).await
 }
 
-/// A second worker joins, is paused, killed, started again, stopped.
+/// Beside one worker others join, are killed, stopped, paused.
 async fn pair(folder: &Path, length: Length, report: &mut Report) -> Result<(), FleetError> {
     let mut stage = Stage::new(folder, "pair", 8, OFTEN).await?;
     stage.start("one")?;
     stage.all_run(&stage.all_shards(), None, 0).await?;
     sleep(Duration::from_secs(3)).await;
     stage.sightings.look()?;
+    let two = joined(&mut stage, report).await?;
+    killed(&mut stage, two, report).await?;
+    stopped(&mut stage, report).await?;
+    let four = paused(&mut stage, report).await?;
+    if length == Length::Full {
+        stage.kill(four);
+        stage.start("five")?;
+        stage.settle().await?;
+    }
+    stage.close(report).await
+}
 
+async fn joined(stage: &mut Stage, report: &mut Report) -> Result<usize, FleetError> {
     let (mark, began) = (stage.sightings.len(), Instant::now());
     let two = stage.start("two")?;
     let done = stage
@@ -317,87 +340,66 @@ async fn pair(folder: &Path, length: Length, report: &mut Report) -> Result<(), 
             (its.len() >= 4).then(|| its.values().map(|(_, at)| *at).max())?
         })
         .await?;
-    report.enter(
-        "a second worker has its half, s",
-        seconds(done - began),
-        Some(3.0),
-        ["66", "120", "67"],
-    );
+    let what = "a second worker has its half, s";
+    report.enter(what, seconds(done - began), Some(3.0), ["66", "120", "67"]);
     stage.settle().await?;
-    let repeated = stage.sightings.repeated(mark);
-    report.enter(
-        "... records processed twice",
-        count(repeated),
-        Some(0.0),
-        ["30", "0", "24"],
-    );
+    let repeated = count(stage.sightings.repeated(mark));
+    report.enter(TWICE, repeated, Some(0.0), ["30", "0", "24"]);
+    Ok(two)
+}
 
+async fn killed(stage: &mut Stage, two: usize, report: &mut Report) -> Result<(), FleetError> {
     let shards = stage.shards_of(two);
     let (mark, began) = (stage.sightings.len(), Instant::now());
     stage.kill(two);
     let done = stage.all_run(&shards, Some(two), mark).await?;
+    let what = "kill -9 of one of two until every shard runs, s";
     report.enter(
-        "kill -9 of one of two until every shard runs, s",
+        what,
         seconds(done - began),
         Some(12.0),
         ["31-40", "56-175", "30-40"],
     );
+    Ok(())
+}
 
+async fn stopped(stage: &mut Stage, report: &mut Report) -> Result<(), FleetError> {
     let three = stage.start("three")?;
     stage.settle().await?;
-    let shards = stage.shards_of(three);
-    let (mark, began) = (stage.sightings.len(), Instant::now());
-    stage.workers[&three].signal("TERM")?;
-    if let Some(worker) = stage.workers.remove(&three) {
-        worker.end().await?;
-    }
-    let done = stage.all_run(&shards, Some(three), mark).await?;
-    report.enter(
-        "SIGTERM of one of two until every shard runs, s",
-        seconds(done - began),
-        Some(1.5),
-        ["40", "55", "40"],
-    );
+    let mark = stage.sightings.len();
+    let took = stage.stop(three).await?;
+    let what = "SIGTERM of one of two until every shard runs, s";
+    report.enter(what, seconds(took), Some(1.5), ["40", "55", "40"]);
     sleep(Duration::from_secs(1)).await;
     stage.sightings.look()?;
-    report.enter(
-        "... records processed twice",
-        count(stage.sightings.repeated(mark)),
-        Some(0.0),
-        ["0", "0", "9"],
-    );
+    let repeated = count(stage.sightings.repeated(mark));
+    report.enter(TWICE, repeated, Some(0.0), ["0", "0", "9"]);
+    Ok(())
+}
 
+async fn paused(stage: &mut Stage, report: &mut Report) -> Result<usize, FleetError> {
     let four = stage.start("four")?;
     stage.settle().await?;
     let shards = stage.shards_of(four);
     let (mark, began) = (stage.sightings.len(), Instant::now());
     stage.workers[&four].signal("STOP")?;
     let done = stage.all_run(&shards, Some(four), mark).await?;
-    report.enter(
-        "SIGSTOP of one of two until every shard runs, s",
-        seconds(done - began),
-        Some(12.0),
-        NOBODY,
-    );
+    let what = "SIGSTOP of one of two until every shard runs, s";
+    report.enter(what, seconds(done - began), Some(12.0), NOBODY);
     sleep(Duration::from_secs(15).saturating_sub(began.elapsed())).await;
     stage.sightings.look()?;
     let mark = stage.sightings.len();
     stage.workers[&four].signal("CONT")?;
     stage.settle().await?;
-    // What it wrote that others had written while it stood still: at most the batch that it had in its hands.
-    let late = stage.sightings.repeated(mark);
+    // What it wrote that others had written while it stood still.
+    let late = count(stage.sightings.repeated(mark));
     report.enter(
         "... records of others it wrote after SIGCONT",
-        count(late),
+        late,
         Some(0.0),
         NOBODY,
     );
-    if length == Length::Full {
-        stage.kill(four);
-        stage.start("five")?;
-        stage.settle().await?;
-    }
-    stage.close(report).await
+    Ok(four)
 }
 
 /// More workers: one killed, one stopped, all stopped at the same time and started again.
@@ -421,19 +423,13 @@ async fn many(folder: &Path, size: usize, report: &mut Report) -> Result<(), Fle
     report.enter(what, seconds(done - began), Some(12.0), NOBODY);
 
     stage.settle().await?;
-    let shards = stage.shards_of(second);
-    let (mark, began) = (stage.sightings.len(), Instant::now());
-    stage.workers[&second].signal("TERM")?;
-    if let Some(worker) = stage.workers.remove(&second) {
-        worker.end().await?;
-    }
-    let done = stage.all_run(&shards, Some(second), mark).await?;
+    let took = stage.stop(second).await?;
     let what = if size == 3 {
         "SIGTERM of one of the other two, s"
     } else {
         "SIGTERM of one of the other four, s"
     };
-    report.enter(what, seconds(done - began), Some(1.5), NOBODY);
+    report.enter(what, seconds(took), Some(1.5), NOBODY);
 
     let rest = std::mem::take(&mut stage.workers);
     for worker in rest.values() {
@@ -478,6 +474,7 @@ fn count(count: usize) -> f64 {
     count as f64
 }
 
+const TWICE: &str = "... records processed twice";
 const NOBODY: [&str; 3] = ["", "", ""];
 /// More than any recovery takes.
 const LIMIT: Duration = Duration::from_secs(60);
