@@ -10,7 +10,6 @@ mod reserving;
 pub(crate) mod scripted;
 mod sdk;
 mod sources;
-mod telling;
 
 use std::sync::Arc;
 use std::time::Duration;

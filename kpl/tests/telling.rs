@@ -1,16 +1,17 @@
-//! What is told through `tracing`: spans by their names, and nothing of the user's.
+//! What is told through `tracing`: spans by their names, and nothing of the user's. Alone in its process, since tests share
+//! the switches of what is told.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record as SpanRecord};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use super::scripted::{Mood, Scripted};
-use super::{SECOND, config, orders, producer};
-use crate::record::Record;
+use kinesis_local::Local;
+use kpl::{Producer, ProducerConfig, Record, StreamName};
 
 /// Writes down everything.
 #[derive(Clone, Default)]
@@ -63,20 +64,28 @@ impl Subscriber for Ear {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn calls_are_spans_failures_are_warned_of_seldom_and_nothing_of_the_users_is_told() {
+#[tokio::test]
+async fn calls_are_spans_and_nothing_of_the_users_is_told() {
+    let local = Local::start().await.expect("the local endpoint");
+    local.create_stream("orders", 1).await.expect("a stream");
+    let orders = StreamName::new("orders").expect("valid");
+    let secret = || Record::new("secret-key", "secret-data").expect("valid");
     let ear = Ear::default();
     let listening = tracing::subscriber::set_default(ear.clone());
-    let transport = Scripted::new(1);
-    let producer = producer(&transport, config().record_ttl(60 * SECOND));
-    let secret = || Record::new("secret-key", "secret-data").expect("valid");
-    let delivered = producer.put(&orders(), secret()).await.expect("taken");
-    assert!(delivered.await.is_ok());
-    transport.be(Mood::Down);
-    let lost = producer.put(&orders(), secret()).await.expect("taken");
-    assert!(lost.await.is_err());
-    drop(producer);
-    tokio::time::sleep(SECOND).await;
+    let producer = Producer::new(&local.kinesis_config(), ProducerConfig::default()).expect("a producer");
+    let ticket = producer.put(&orders, secret()).await.expect("taken");
+    assert!(ticket.await.is_ok());
+    producer.close().await.expect("orderly");
+    let nowhere = local
+        .kinesis_config()
+        .to_builder()
+        .endpoint_url("http://127.0.0.1:9")
+        .build();
+    let config = ProducerConfig::builder().first_contact_timeout(Duration::from_millis(300));
+    let producer = Producer::new(&nowhere, config.build().expect("valid")).expect("a producer");
+    let ticket = producer.put(&orders, secret()).await.expect("taken");
+    assert!(ticket.await.is_err());
+    producer.close().await.expect("orderly");
     drop(listening);
 
     let debug = ear.lines(Level::DEBUG);
@@ -87,19 +96,9 @@ async fn calls_are_spans_failures_are_warned_of_seldom_and_nothing_of_the_users_
     ] {
         assert!(debug.iter().any(|line| line == span), "{span} among {debug:?}");
     }
-    let failed = debug
-        .iter()
-        .filter(|line| line.contains("request failed"))
-        .count();
-    assert!(failed > 20, "each request: {failed}");
-    assert!(debug.iter().any(|line| line.contains("what was sent and why")));
-    let warned: Vec<_> = ear.lines(Level::WARN);
-    let warned = warned
-        .iter()
-        .filter(|line| line.contains("requests fail"))
-        .count();
-    assert!((1..=3).contains(&warned), "each half minute: {warned}");
+    assert!(!ear.lines(Level::WARN).is_empty(), "what an operator should see");
     assert_eq!(ear.lines(Level::TRACE).len(), 2, "each record's outcome");
-    let all = ear.told.lock().expect("not poisoned");
+    let all = ear.told.lock().expect("not poisoned").clone();
     assert!(all.iter().all(|(_, line)| !line.contains("secret")), "{all:?}");
+    local.stop().await;
 }
