@@ -10,7 +10,7 @@
 //!
 //! What always must hold: every record has an outcome; what is acknowledged is stored where it was said to be; what is
 //! stored is acknowledged or reported as perhaps stored; a second copy is reported as possible; each key's records are
-//! first stored in the order in which they were put.
+//! first stored in the order in which they were put; no more is in flight than the budget has.
 
 mod books;
 mod catalogue;

@@ -42,7 +42,7 @@ pub async fn play(scenario: &Scenario, stage: &Stage, seed: u64) -> Result<Repor
         biased;
         put = course.put_all_and_wait(&producer, seed) => put?,
         trouble = troubles => trouble?,
-        sampled = course.sample() => sampled?,
+        sampled = course.sample(&producer) => sampled?,
     }
     let end = Usage::now()?;
     drop(producer);
@@ -110,8 +110,8 @@ struct Course<'a> {
     books: RefCell<Books>,
     latencies: RefCell<Latencies>,
     last_outcome: Cell<Instant>,
-    /// Bytes in the budget of records put whose outcome was not seen yet.
-    held: Cell<u64>,
+    /// Bytes that all records put so far took of the budget.
+    put_bytes: Cell<u64>,
     in_flight: RefCell<Series>,
     resident: RefCell<Series>,
     poison_attempts: Cell<u32>,
@@ -122,7 +122,6 @@ struct Course<'a> {
 struct Pending {
     number: u32,
     put_at: std::time::Instant,
-    cost: u64,
     ticket: DeliveryTicket,
 }
 
@@ -135,7 +134,7 @@ impl<'a> Course<'a> {
             books: RefCell::default(),
             latencies: RefCell::default(),
             last_outcome: Cell::new(start),
-            held: Cell::new(0),
+            put_bytes: Cell::new(0),
             in_flight: RefCell::new(Series::new(SAMPLE * 4)),
             resident: RefCell::new(Series::new(SAMPLE * 4)),
             poison_attempts: Cell::new(0),
@@ -184,11 +183,10 @@ impl<'a> Course<'a> {
             let cost = (record.size() + RECORD_OVERHEAD) as u64;
             let put = producer.put(&stream, record).await;
             let ticket = put.map_err(|source| TrialError::Put { number, source })?;
-            self.held.set(self.held.get() + cost);
+            self.put_bytes.set(self.put_bytes.get() + cost);
             let pending = Pending {
                 number: self.books.borrow_mut().put(key),
                 put_at: Instant::now().into_std(),
-                cost,
                 ticket,
             };
             if tickets.send(pending).await.is_err() {
@@ -205,11 +203,9 @@ impl<'a> Course<'a> {
             let Pending {
                 number,
                 put_at,
-                cost,
                 ticket,
             } = pending;
             let outcome = ticket.await;
-            self.held.set(self.held.get() - cost);
             self.last_outcome.set(Instant::now());
             let is_poison = self.scenario.poison == Some(number as usize);
             let mut books = self.books.borrow_mut();
@@ -242,10 +238,13 @@ impl<'a> Course<'a> {
         }
     }
 
-    async fn sample(&self) -> Result<(), TrialError> {
+    async fn sample(&self, producer: &Producer) -> Result<(), TrialError> {
         loop {
             let at = self.start.elapsed();
-            self.in_flight.borrow_mut().note(at, self.held.get());
+            // Records are much alike, so their number tells their bytes; outcomes are looked at too late to tell.
+            let put = (self.books.borrow().len() as u64).max(1);
+            let in_flight = producer.outstanding_records() * self.put_bytes.get() / put;
+            self.in_flight.borrow_mut().note(at, in_flight);
             self.resident.borrow_mut().note(at, Usage::now()?.resident);
             sleep(SAMPLE).await;
         }

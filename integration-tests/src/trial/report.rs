@@ -125,6 +125,10 @@ impl Report {
         {
             broken.push(format!("p50 is above {most:?}"));
         }
+        // Reckoned from the number of records, hence the percent.
+        if self.in_flight.peak() > self.budget + self.budget / 100 {
+            broken.push("more bytes are in flight than the budget has".to_owned());
+        }
         if promises.misplaced && self.read.misplaced == 0 {
             broken.push("no aggregate landed on the wrong shard: this shows nothing".to_owned());
         }
