@@ -82,6 +82,8 @@ fn way_out(error: &RunError) -> &'static str {
         RunError::NoCredentials { .. } => "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE",
         RunError::AccessDenied { .. } => "allow it to these credentials",
         RunError::Unreachable { .. } => "is the endpoint running and reachable? check its URL and the region",
+        RunError::WorkerIdInUse { .. } => "stop the other worker, or take another --worker-id",
+        RunError::Fleet { .. } => "see what the other workers of the application are, or take another --application",
         RunError::LeaseTable { .. } => "mend or delete the lease table, or take another --application",
         _ => "see the service's answer",
     }

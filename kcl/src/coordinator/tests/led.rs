@@ -169,3 +169,23 @@ async fn a_worker_goes_where_its_fleet_goes() {
     let retired = fleet.leases.retire_worker(home, &java, RetireIf::Mine).await;
     assert!(retired.is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn in_a_large_table_own_leases_are_found_between_looks_at_all_of_it() {
+    let fleet = Fleet::with_shards(1_000);
+    let _java = foreign_leader(&fleet).await;
+    let store = Arc::new(fleet.leases.clone());
+    let worker = fleet.start_with("w1", checkpoints, store, |config| config);
+    // The whole table is read each four seconds; a lease that lies about is taken after twice the failover time.
+    sleep(SOON * 5).await;
+    for shard in 0..3 {
+        let row = fleet.lease(shard).await;
+        fleet.leases.assign(&row, &WorkerId::new("w1")).await.unwrap();
+        within(SOON, "the assigned lease", || {
+            worker.held() > usize::try_from(shard).unwrap()
+        })
+        .await;
+    }
+    assert_eq!(worker.held(), 3);
+    worker.stop().await;
+}

@@ -1,12 +1,11 @@
 //! One round: read the table, plan, take what is free, ask for what others have too much of.
 
+mod takes;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
-use kinesis_aggregation::ShardId;
 use rand::Rng as _;
 use rand::rngs::SmallRng;
 use tokio::time::{Instant, timeout};
@@ -24,10 +23,10 @@ use crate::assign::{Limits, Patience, Plan, Snapshot, plan};
 use crate::config::Leasing;
 use crate::error::{RunError, StoreError};
 use crate::events::ConsumerEvent;
-use crate::fleet::{Assignment, HandOvers};
+use crate::fleet::{Assignment, HandOvers, IndexUse};
 use crate::handover::farewell::farewells;
 use crate::lease::observed::Observed;
-use crate::lease::renewal::{HeldLease, Pace};
+use crate::lease::renewal::Pace;
 use crate::lease::{Lease, LeaseKey, WorkerId};
 use crate::metrics::Metric;
 use crate::process::hands::Workshop;
@@ -53,6 +52,8 @@ pub(super) struct Assigner<S: Source, F> {
     /// Rounds in a row in which the table refused us for good.
     refusals: u32,
     rounds: u64,
+    /// When the whole table is to be read again.
+    full_look: Option<Instant>,
     /// When a lease was last taken from a worker that cannot be asked.
     stolen_at: Option<Instant>,
     /// This worker found leases of its name when it came: if another one has the id, that one was first.
@@ -78,6 +79,7 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             skipped: 0,
             refusals: 0,
             rounds: 0,
+            full_look: None,
             stolen_at: None,
             came_second: false,
         }
@@ -89,6 +91,9 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
     /// When this worker cannot go on: the table refuses it for good, or another worker has its id.
     #[tracing::instrument(name = "kcl.assign", skip_all)]
     pub(super) async fn round(&mut self, shards: &mut Shards<S, F>) -> Result<Instant, RunError> {
+        if let Some(next) = self.discover(shards).await {
+            return Ok(next);
+        }
         let listed = tokio::select! {
             biased;
             () = self.stop.cancelled() => return Ok(Instant::now()),
@@ -140,6 +145,40 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             Err(refused) => self.on_refusal(refused, shards)?,
         }
         Ok(self.next_look(now))
+    }
+
+    /// Under a leader, in a large table: asks the index for leases that bear this worker's name and takes them, between looks at
+    /// the whole table. When to come again; `None`: it is time for such a look, or the index is of no use.
+    async fn discover(&self, shards: &mut Shards<S, F>) -> Option<Instant> {
+        let now = Instant::now();
+        let full_look = self.full_look?;
+        if !self.asks_index() || self.twin.is_suspected() || now >= full_look {
+            return None;
+        }
+        let named = match self.shop.store.list_owned(self.shop.config.worker_id()).await {
+            Ok(named) => named,
+            Err(error) => {
+                debug!(error = %chain(&error), "own leases cannot be asked for, the whole table is read");
+                return None;
+            }
+        };
+        for row in named {
+            if shards.holds(&row.key) || shards.is_cooling(&row.key) || row.is_finished() {
+                continue;
+            }
+            let take = self.take_one(row).await;
+            self.on_take(take, shards);
+        }
+        let pace = self.pace.steady(0, true);
+        Some((now + pace).min(full_look))
+    }
+
+    /// Whether own leases are asked of the index: a leader gives them, and the table is large.
+    fn asks_index(&self) -> bool {
+        let fleet = self.membership.borrow();
+        fleet.assignment() == Assignment::Leader
+            && fleet.index() == IndexUse::Ask
+            && self.sight.rows >= LARGE_TABLE
     }
 
     /// Plans and carries the plan out. Fails with what the table refuses for good.
@@ -261,8 +300,13 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         self.twin.on_scan(named, period, now)
     }
 
-    fn next_look(&self, now: std::time::Instant) -> Instant {
+    fn next_look(&mut self, now: std::time::Instant) -> Instant {
         let next = self.pace.next(&self.sight, now);
+        self.full_look = Some(next.into());
+        let next = match self.asks_index() {
+            true => next.min(now + self.pace.steady(0, true)),
+            false => next,
+        };
         self.twin
             .decide_at()
             .map_or(next, |decide| decide.min(next).max(now))
@@ -321,158 +365,6 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         Err(RunError::LeaseTable { table, source: error })
     }
 
-    /// Fails when every take was refused for good.
-    async fn take(
-        &self,
-        plan: &Plan,
-        rows: &HashMap<&LeaseKey, &Lease>,
-        shards: &mut Shards<S, F>,
-    ) -> Result<(), StoreError> {
-        // Rows of several streams in one table name a stream before the shard, and are not for us.
-        let readable = |key: &&LeaseKey| ShardId::new(key.as_str()).is_ok();
-        let free = plan
-            .take
-            .iter()
-            .filter(readable)
-            // A held lease that lost its owner is its keeper's to lose first.
-            .filter(|key| !shards.holds(key) && !shards.is_cooling(key));
-        let wanted: Vec<Lease> = free
-            .filter_map(|key| rows.get(key))
-            .map(|row| (*row).clone())
-            .collect();
-        let (mut takes, mut refused, mut answered) = (FuturesUnordered::new(), None, false);
-        let mut on_take = |take: Option<Take>, shards: &mut Shards<S, F>| match take
-            .map(|take| self.on_take(take, shards))
-        {
-            Some(Some(error)) => refused = Some(error),
-            Some(None) => answered = true,
-            None => {}
-        };
-        for row in wanted {
-            if takes.len() >= TAKES_AT_ONCE {
-                on_take(takes.next().await, shards);
-            }
-            takes.push(self.take_one(row));
-        }
-        while !takes.is_empty() {
-            on_take(takes.next().await, shards);
-        }
-        match refused {
-            Some(error) if !answered => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    async fn take_one(&self, row: Lease) -> Take {
-        let sent_at = Instant::now().into_std();
-        let answer = match self.stop.is_cancelled() {
-            true => Ok(None),
-            false => self.shop.store.take(&row, self.shop.config.worker_id()).await,
-        };
-        Take {
-            from: row.actual_owner().cloned(),
-            key: row.key,
-            sent_at,
-            answer,
-        }
-    }
-
-    /// `Some`: refused, and it would be again.
-    fn on_take(&self, take: Take, shards: &mut Shards<S, F>) -> Option<StoreError> {
-        let Take {
-            key,
-            from,
-            sent_at,
-            answer,
-        } = take;
-        match answer {
-            Ok(Some(lease)) => {
-                info!(lease_key = %key, position = %lease.checkpoint, "lease taken");
-                self.shop.bell.ring(ConsumerEvent::LeaseTaken {
-                    lease_key: key,
-                    checkpoint: lease.checkpoint.clone(),
-                    from: from.filter(|from| from != self.shop.config.worker_id()),
-                });
-                let pace = Pace::new(self.shop.config.leasing.failover);
-                shards.start(HeldLease::new(lease, pace, sent_at));
-            }
-            Ok(None) => debug!(lease_key = %key, "another worker was faster"),
-            Err(error) => {
-                warn!(lease_key = %key, error = %chain(&error), "lease cannot be taken");
-                return (!error.is_retryable()).then_some(error);
-            }
-        }
-        None
-    }
-
-    /// Takes one lease from a loaded worker that would not notice if it were asked: abruptly, as such workers do among
-    /// themselves. How many were taken.
-    async fn steal(
-        &mut self,
-        plan: &Plan,
-        rows: &HashMap<&LeaseKey, &Lease>,
-        shards: &mut Shards<S, F>,
-    ) -> usize {
-        let now = Instant::now();
-        let due = self
-            .stolen_at
-            .is_none_or(|at| now - at >= self.shop.config.leasing.failover * 2);
-        let rows = plan.hand_over.iter().filter_map(|wish| rows.get(&wish.key));
-        let Some(row) = rows.filter(|row| !self.is_asked(row)).find(|_| due) else {
-            return 0;
-        };
-        self.stolen_at = Some(now);
-        let take = self.take_one((*row).clone()).await;
-        let taken = matches!(&take.answer, Ok(Some(_)));
-        self.on_take(take, shards);
-        usize::from(taken)
-    }
-
-    /// Whether the owner of a lease is asked for it, and not robbed.
-    fn is_asked(&self, row: &Lease) -> bool {
-        let hand_overs = self.membership.borrow().hand_overs();
-        hand_overs == HandOvers::OfAll || row.owner_is_of_this_crate()
-    }
-
-    /// How many leases were asked for.
-    async fn ask(&self, plan: &Plan, rows: &HashMap<&LeaseKey, &Lease>) -> usize {
-        let me = self.shop.config.worker_id();
-        let mut asks = FuturesUnordered::new();
-        let mut asked = 0;
-        for wish in &plan.hand_over {
-            let Some(row) = rows.get(&wish.key).filter(|row| self.is_asked(row)) else {
-                continue;
-            };
-            if self.stop.is_cancelled() {
-                break;
-            }
-            if asks.len() >= TAKES_AT_ONCE {
-                asked += asks.next().await.unwrap_or_default();
-            }
-            asks.push(async move {
-                match self.shop.store.request_hand_over(row, me).await {
-                    Ok(true) => {
-                        info!(lease_key = %wish.key, from = %wish.from, "asked for the lease");
-                        self.shop.bell.ring(ConsumerEvent::HandOverAsked {
-                            lease_key: wish.key.clone(),
-                            from: wish.from.clone(),
-                        });
-                        return 1;
-                    }
-                    Ok(false) => debug!(lease_key = %wish.key, "lease moved meanwhile"),
-                    Err(error) => {
-                        warn!(lease_key = %wish.key, error = %chain(&error), "lease cannot be asked for");
-                    }
-                }
-                0
-            });
-        }
-        while let Some(one) = asks.next().await {
-            asked += one;
-        }
-        asked
-    }
-
     fn report_skipped(&mut self, listing: &Listing) {
         if listing.skipped.len() != self.skipped {
             for row in &listing.skipped {
@@ -493,14 +385,6 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
     }
 }
 
-/// One attempt to take a lease, and its answer.
-struct Take {
-    key: LeaseKey,
-    from: Option<WorkerId>,
-    sent_at: std::time::Instant,
-    answer: Result<Option<Lease>, StoreError>,
-}
-
 fn limits(leasing: &Leasing) -> Limits {
     Limits {
         max_leases_per_worker: leasing.max_leases.get(),
@@ -508,8 +392,8 @@ fn limits(leasing: &Leasing) -> Limits {
     }
 }
 
-/// Ours: enough to take hundreds of leases in a second, and no storm on the table.
-const TAKES_AT_ONCE: usize = 16;
+/// Ours: smaller tables are read in about the time that the index takes to answer.
+const LARGE_TABLE: u32 = 250;
 /// Ours: a stop is not held up for longer.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 /// Ours: a right that was just given may take some seconds to be seen everywhere.
