@@ -149,7 +149,8 @@ impl<'a> Course<'a> {
             let _ = producer.close().await;
             put
         };
-        let (put, ()) = tokio::join!(biased; putting, self.wait_for(awaited));
+        // Outcomes first: putting alone would use up the task's turns, and tickets that are ready would pile up.
+        let ((), put) = tokio::join!(biased; self.wait_for(awaited), putting);
         put
     }
 
