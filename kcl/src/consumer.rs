@@ -147,7 +147,7 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Keeps leases elsewhere than in DynamoDB, e.g. in [`MemoryLeaseStore`](crate::MemoryLeaseStore) for tests.
+    /// Keeps leases elsewhere than in DynamoDB, e.g. in [`MemoryLeaseStore`] for tests.
     pub fn lease_store(mut self, store: Arc<dyn LeaseStore>) -> Self {
         self.store = Some(store);
         self.tableless = false;

@@ -78,7 +78,7 @@ impl DutyWatch {
         }
     }
 
-    /// The next look at the tables; `fleet` is what [`identify`](super::identify) made of the same survey, `wall` is compared
+    /// The next look at the tables; `fleet` is what [`identify`](super::identify()) made of the same survey, `wall` is compared
     /// with times that workers wrote. What comes out may be written; if it is not, it comes again.
     pub fn on_survey(
         &mut self,

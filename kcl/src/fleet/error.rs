@@ -2,7 +2,7 @@
 
 use crate::lease::{LeaseKey, WorkerId};
 
-/// What stands in the tables forbids to start, or to go on; from [`identify`](super::identify) and
+/// What stands in the tables forbids to start, or to go on; from [`identify`](super::identify()) and
 /// [`Fleet::follow`](super::Fleet::follow). Nothing gets better by trying again: somebody has to look.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

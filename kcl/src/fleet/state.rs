@@ -12,7 +12,7 @@ pub enum StateKind {
     TableMigration,
 }
 
-/// One of these rows, its value as the text that is stored: what it means is for [`identify`](super::identify) to say,
+/// One of these rows, its value as the text that is stored: what it means is for [`identify`](super::identify()) to say,
 /// which refuses what it does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateRow {

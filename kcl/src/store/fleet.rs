@@ -36,7 +36,7 @@ pub trait FleetStore: fmt::Debug + Send + Sync + 'static {
     /// 3.4 only.
     fn prepare_separate(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Everything at once: what [`identify`](crate::fleet::identify) wants to see.
+    /// Everything at once: what [`identify`](crate::fleet::identify()) wants to see.
     fn survey(&self) -> BoxFuture<'_, Result<Survey, StoreError>> {
         async move {
             let (contents, separate, index) = try_join3(self.scan(), self.separate(), self.index()).await?;
