@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::ConsumerConfigBuilder;
 use crate::assign::central::Strategy;
 use crate::error::ConfigError;
-use crate::fleet::{NewFleet, VersionSetting};
+use crate::fleet::{Bake, NewFleet, VersionSetting};
 use crate::leader::lock::Pace;
 
 #[derive(Debug, Clone)]
@@ -16,6 +16,7 @@ pub(crate) struct Membership {
     pub(crate) strategy: Strategy,
     pub(crate) report_interval: Duration,
     pub(crate) lock: Pace,
+    pub(crate) bake: Bake,
 }
 
 impl Default for Membership {
@@ -27,6 +28,7 @@ impl Default for Membership {
             strategy: crate::assign::central::Settings::default().strategy,
             report_interval: Duration::from_secs(30),
             lock: Pace::default(),
+            bake: Bake::default(),
         }
     }
 }
@@ -81,6 +83,13 @@ impl ConsumerConfigBuilder {
     /// counts as gone after two of these. Default 30 s, as the KCL; 100 ms to 1 h.
     pub fn worker_report_interval(mut self, interval: Duration) -> Self {
         self.membership.report_interval = interval;
+        self
+    }
+
+    /// How long a worker that leads waits before each step of a fleet on its way to 3.x, or to a single table (KCL:
+    /// `tableMigrationCompleteBakeTimeSeconds`, for the last of them). Default: as the KCL, 10 min, 1 h and 1 day.
+    pub fn migration_bake(mut self, bake: Bake) -> Self {
+        self.membership.bake = bake;
         self
     }
 

@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::error::{RunError, StoreError};
-use crate::fleet::{Change, Fleet, IndexUse, Intent, StateRow, StateWrite, Survey, identify};
+use crate::fleet::{
+    Assignment, Change, Duty, DutyWatch, Fleet, Home, IndexUse, Intent, StateKind, StateRow, StateWrite,
+    Survey, TableMigration, identify,
+};
+use crate::leader::shuffle::elected;
 use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
 use crate::processor::RecordProcessorFactory;
@@ -112,10 +116,13 @@ async fn write_first<S: Source, F>(
 }
 
 /// Looks now and then whether the fleet has moved, until it has arrived. Ends with what forbids to go on.
+/// Whoever leads moves the fleet on when it is ready.
 pub(super) async fn follow<S: Source, F: RecordProcessorFactory>(
     shop: Arc<Workshop<S, F>>,
     membership: Arc<Membership>,
+    leads: watch::Receiver<bool>,
 ) -> RunError {
+    let mut duties = DutyWatch::new(shop.config.membership.bake);
     loop {
         let fleet = membership.borrow().clone();
         let Some(pause) = fleet.watch() else {
@@ -151,7 +158,69 @@ pub(super) async fn follow<S: Source, F: RecordProcessorFactory>(
         {
             warn!(error = %chain(&error), "index of owners cannot be made");
         }
+        let leads = match next.assignment() {
+            Assignment::Leader => *leads.borrow(),
+            Assignment::Each => elected(&survey.leases) == Some(shop.config.worker_id()),
+        };
+        if leads && let Some(duty) = duties.on_survey(&next, &survey, wall(), Instant::now().into_std()) {
+            match fulfil(&shop, &next, &survey, duty).await {
+                Ok(done) => info!(duty = ?duty, done, "fleet's next step"),
+                Err(error) => warn!(error = %chain(&error), duty = ?duty, "fleet's next step failed"),
+            }
+        }
         membership.send_modify(|fleet| *fleet = next);
+    }
+}
+
+/// Takes the fleet's next step in its name. `false`: somebody else changed what it rests on.
+async fn fulfil<S: Source, F>(
+    shop: &Workshop<S, F>,
+    fleet: &Fleet,
+    survey: &Survey,
+    duty: Duty,
+) -> Result<bool, StoreError> {
+    let (store, me) = (&shop.store, shop.config.worker_id());
+    let separate = Home::SeparateTables;
+    let migration = StateKind::TableMigration;
+    let written = survey
+        .separate_rows()
+        .and_then(|rows| rows.table_migration.as_ref());
+    match (duty, written) {
+        (Duty::AdvanceVersion(version), _) => {
+            let kind = StateKind::ClientVersion;
+            let elsewhere = survey.separate_rows().and_then(|rows| rows.state(kind));
+            match (survey.beside.state(kind).or(elsewhere), version.stored()) {
+                (Some(read), Some(value)) => {
+                    let next = read.next(value, me, wall());
+                    store.advance_state(fleet.home(), kind, read, &next).await
+                }
+                _ => Ok(false),
+            }
+        }
+        (Duty::CreateMigration(next), _) => {
+            let row = StateRow::first(next.stored(), me, wall());
+            store.create_state(separate, migration, &row).await
+        }
+        (Duty::AdvanceMigration(next), Some(read)) => {
+            let row = read.next(next.stored(), me, wall());
+            store.advance_state(separate, migration, read, &row).await
+        }
+        (Duty::MoveCoordination, Some(read)) => {
+            let leader = store.leader(fleet.leader_home()).await?;
+            let Some(leader) = leader.filter(|row| row.owner == *me) else {
+                return Ok(false);
+            };
+            if store.move_coordination(&leader).await?.is_none() {
+                return Ok(false);
+            }
+            let row = read.next(TableMigration::Pending.stored(), me, wall());
+            store.advance_state(separate, migration, read, &row).await
+        }
+        (Duty::CompleteMigration, Some(read)) => {
+            let row = read.next(TableMigration::Complete.stored(), me, wall());
+            store.complete_migration(read, &row).await
+        }
+        _ => Ok(false),
     }
 }
 

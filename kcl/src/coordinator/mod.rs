@@ -97,7 +97,7 @@ impl<S: Source, F: RecordProcessorFactory> Worker<S, F> {
         let ended = tokio::select! {
             biased;
             ended = attend(&mut assigner, &mut shards, &board, &stop, &news) => ended,
-            error = follow(Arc::clone(&shop), membership) => Err(error),
+            error = follow(Arc::clone(&shop), membership, offices.leads.clone()) => Err(error),
         };
         if let Err(error) = &ended {
             error!(error = %chain(error), "consumer cannot go on");
@@ -125,6 +125,8 @@ struct Offices {
     auditing: JoinSet<()>,
     reporting: JoinSet<()>,
     leading: JoinSet<()>,
+    /// Whether this worker leads.
+    leads: watch::Receiver<bool>,
     retire: CancellationToken,
     close: CancellationToken,
 }
@@ -140,7 +142,7 @@ impl Offices {
         let (leads, leading_now) = watch::channel(false);
         let (mut auditing, mut reporting, mut leading) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
         let auditor = Auditor::new(Arc::clone(shop), Arc::clone(news));
-        auditing.spawn(auditor.run(Arc::clone(membership), leading_now));
+        auditing.spawn(auditor.run(Arc::clone(membership), leading_now.clone()));
         reporting.spawn(report(
             Arc::clone(shop),
             Arc::clone(membership),
@@ -153,6 +155,7 @@ impl Offices {
             auditing,
             reporting,
             leading,
+            leads: leading_now,
             retire,
             close,
         }

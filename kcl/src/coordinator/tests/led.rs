@@ -189,3 +189,27 @@ async fn in_a_large_table_own_leases_are_found_between_looks_at_all_of_it() {
     assert_eq!(worker.held(), 3);
     worker.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_first_of_a_2x_fleet_flips_it_when_it_was_ready_for_long_enough() {
+    let fleet = Fleet::with_shards(4);
+    let (java, home) = (WorkerId::new("java"), Home::LeaseTable);
+    let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let upgrading = StateRow::first("CLIENT_VERSION_UPGRADE_FROM_2X", &java, wall);
+    let kind = StateKind::ClientVersion;
+    fleet.leases.create_state(home, kind, &upgrading).await.unwrap();
+    let one = fleet.start("w1", checkpoints);
+    let two = fleet.start("w2", checkpoints);
+    within(SOON * 5, "two each", || (one.held(), two.held()) == (2, 2)).await;
+    sleep(Duration::from_secs(9 * 60)).await;
+    assert_eq!(fleet.leases.state(home, kind).await.unwrap(), Some(upgrading));
+    sleep(Duration::from_secs(4 * 60)).await;
+    let flipped = fleet.leases.state(home, kind).await.unwrap().unwrap();
+    assert_eq!(flipped.value, "CLIENT_VERSION_3X_WITH_ROLLBACK");
+    assert!(["w1", "w2"].contains(&flipped.by.as_str()), "{}", flipped.by);
+    sleep(Duration::from_secs(90)).await;
+    assert!(leader(&fleet).await.is_some(), "and one of them leads");
+    assert_eq!((one.held(), two.held()), (2, 2));
+    one.stop().await;
+    two.stop().await;
+}
