@@ -140,5 +140,6 @@ const LONG_ENOUGH: f64 = 0.4;
 /// What is kept of the rate at least when it is told roughly, and at first.
 const LEAST_KEPT: f64 = 0.7;
 const LEAST_KEPT_AT_FIRST: f64 = 0.5;
-/// Of the quota. So much is always tried, lest a shard be given up.
-const LEAST: f64 = 0.01;
+/// Of the quota. So much is always tried, lest a shard be given up; and refusals that do not depend on the rate, which no
+/// lower rate would end, take no more from a load than this.
+const LEAST: f64 = 0.1;
