@@ -83,7 +83,9 @@ fn way_out(error: &RunError) -> &'static str {
         RunError::AccessDenied { .. } => "allow it to these credentials",
         RunError::Unreachable { .. } => "is the endpoint running and reachable? check its URL and the region",
         RunError::WorkerIdInUse { .. } => "stop the other worker, or take another --worker-id",
-        RunError::Fleet { .. } => "see what the other workers of the application are, or take another --application",
+        RunError::Fleet { .. } => {
+            "see what the other workers of the application are, or take another --application"
+        }
         RunError::LeaseTable { .. } => "mend or delete the lease table, or take another --application",
         _ => "see the service's answer",
     }
