@@ -19,6 +19,7 @@ const PURE: &[&str] = &[
     "kcl/src/shard_sync",
     "kcl/src/shard",
     "kcl/src/streams",
+    "kcl/src/worker_load",
     "local/src/engine",
     "local/src/faults",
 ];

@@ -73,6 +73,7 @@ mod outcome;
 mod pipeline;
 mod producer;
 mod record;
+mod seldom;
 #[cfg(feature = "spool")]
 mod spool;
 mod stream;

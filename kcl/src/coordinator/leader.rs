@@ -1,6 +1,6 @@
 //! Leads, if it falls to this worker: keeps the lock row, and while it has it, assigns leases round by round.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +20,10 @@ use crate::assign::central::rounds::{RoundSettings, Rounds, Step, Unless};
 use crate::assign::central::{GaugeKind, Settings};
 use crate::error::StoreError;
 use crate::events::ConsumerEvent;
-use crate::fleet::{Fleet, Home, LeaderRow, WorkerStats, epoch_seconds, record_version};
-use crate::leader::lock::{Lock, LockRow, Task};
+use crate::fleet::{
+    Fleet, Home, LeaderRow, SeparateTables, WorkerStats, epoch_seconds, newest_workers, record_version,
+};
+use crate::leader::lock::{Lock, Task};
 use crate::leader::tenure::Terms;
 use crate::lease::{Lease, LeaseKey, WorkerId};
 use crate::metrics::Metric;
@@ -84,12 +86,21 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
             self.home = self.membership.borrow().leader_home();
             let home = self.home;
             let moved = |fleet: &Fleet| !fleet.may_lead() || fleet.leader_home() != home;
-            loop {
+            while !stop.is_cancelled() && !moved(&self.membership.borrow()) {
+                self.tell();
+                let until = match self.lock.next(now()) {
+                    Task::WaitUntil(until) => until,
+                    task => {
+                        // To its end: of a write whose answer nobody heard, a leader would be left that is none.
+                        self.deal(task).await;
+                        continue;
+                    }
+                };
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => break,
                     _ = fleet.wait_for(moved) => break,
-                    () = self.step() => {}
+                    () = self.rest(until.into()) => {}
                 }
             }
             self.lock.leave();
@@ -99,37 +110,32 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
         }
     }
 
-    /// One dealing with the lock, or one round.
-    async fn step(&mut self) {
-        self.tell();
-        match self.lock.next(now()) {
+    /// One dealing with the lock.
+    async fn deal(&mut self, task: Task) {
+        match task {
             Task::Read => self.read().await,
             Task::Acquire(_) => self.acquire().await,
             Task::Heartbeat { version } => self.beat(version).await,
             Task::Release { version } => self.release(version).await,
-            Task::WaitUntil(until) if !self.lock.leads(now()) => sleep_until(until.into()).await,
-            Task::WaitUntil(until) => {
-                let until = Instant::from(until);
-                if self.next_round > until {
-                    sleep_until(until).await;
-                } else {
-                    sleep_until(self.next_round).await;
-                    self.round().await;
-                }
-            }
+            Task::WaitUntil(_) => {}
+        }
+    }
+
+    /// Nothing until then, or a leader's round when it is due before. A round may be dropped: each of its writes has a
+    /// condition, and the next round looks again.
+    async fn rest(&mut self, until: Instant) {
+        if !self.lock.leads(now()) || self.next_round > until {
+            sleep_until(until).await;
+        } else {
+            sleep_until(self.next_round).await;
+            self.round().await;
         }
     }
 
     async fn read(&mut self) {
         match self.shop.store.leader(self.home).await {
             Ok(row) => {
-                let seen = row.as_ref().map(|row| LockRow {
-                    owner: row.owner.clone(),
-                    version: row.version.clone(),
-                    duration: row.lease_duration,
-                    released: row.released,
-                });
-                self.lock.on_row(seen.as_ref(), now());
+                self.lock.on_row(row.as_ref(), now());
                 self.notice(
                     row.as_ref()
                         .filter(|row| !row.released)
@@ -187,10 +193,11 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
             ..self.row()
         };
         match self.shop.store.release_leader(self.home, &held).await {
-            Ok(_) => {
+            Ok(true) => {
                 info!("leads the fleet no more");
                 self.notice(None);
             }
+            Ok(false) => info!("leads the fleet no more, another worker does"),
             // Others see it stand still.
             Err(error) => warn!(error = %chain(&error), "leadership cannot be given up"),
         }
@@ -254,18 +261,9 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
             Home::SeparateTables => Some(store.separate().await?),
             Home::LeaseTable => None,
         };
-        let mut stats: BTreeMap<&WorkerId, &WorkerStats> = BTreeMap::new();
-        let there = elsewhere.as_ref().and_then(|tables| match tables {
-            crate::fleet::SeparateTables::Present(rows) => Some(&rows.workers),
-            _ => None,
-        });
-        for row in there.into_iter().flatten().chain(&contents.beside.workers) {
-            let newest = stats.entry(&row.worker).or_insert(row);
-            if row.updated_at_s > newest.updated_at_s {
-                *newest = row;
-            }
-        }
-        let reports: Vec<WorkerReport> = stats.values().map(|row| report_of(row)).collect();
+        let separate = elsewhere.as_ref().and_then(SeparateTables::rows);
+        let stats = newest_workers(&contents.beside, separate);
+        let reports: Vec<WorkerReport> = stats.iter().map(|row| report_of(row)).collect();
         let wall = epoch_seconds(wall());
         let listing = &contents.listing;
         let round = self
@@ -290,7 +288,7 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
             self.rounds.on_revoked(key, now());
         }
         let home = self.membership.borrow().home();
-        for stale in stats.values() {
+        for stale in stats {
             if stale.updated_at_s.saturating_add(STALE.as_secs()) < wall {
                 let only_if = RetireIf::UpdatedAt(stale.updated_at_s);
                 store.retire_worker(home, &stale.worker, only_if).await?;

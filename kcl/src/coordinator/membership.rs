@@ -102,16 +102,13 @@ async fn write_first<S: Source, F>(
             let row = StateRow::first(value, me, wall());
             shop.store.create_state(home, kind, &row).await
         }
-        StateWrite::Advance { kind, value } => {
-            let separate = survey.separate_rows().and_then(|rows| rows.state(kind));
-            match survey.beside.state(kind).or(separate) {
-                Some(read) => {
-                    let next = read.next(value, me, wall());
-                    shop.store.advance_state(home, kind, read, &next).await
-                }
-                None => Ok(false),
+        StateWrite::Advance { kind, value } => match survey.state(kind) {
+            Some(read) => {
+                let next = read.next(value, me, wall());
+                shop.store.advance_state(home, kind, read, &next).await
             }
-        }
+            None => Ok(false),
+        },
     }
 }
 
@@ -188,8 +185,7 @@ async fn fulfil<S: Source, F>(
     match (duty, written) {
         (Duty::AdvanceVersion(version), _) => {
             let kind = StateKind::ClientVersion;
-            let elsewhere = survey.separate_rows().and_then(|rows| rows.state(kind));
-            match (survey.beside.state(kind).or(elsewhere), version.stored()) {
+            match (survey.state(kind), version.stored()) {
                 (Some(read), Some(value)) => {
                     let next = read.next(value, me, wall());
                     store.advance_state(fleet.home(), kind, read, &next).await

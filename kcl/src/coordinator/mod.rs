@@ -16,6 +16,7 @@ mod leader;
 mod membership;
 pub(crate) mod pace;
 mod peers;
+mod probe;
 mod reporter;
 mod shards;
 mod shutdown;

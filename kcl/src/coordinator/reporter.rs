@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::membership::{Membership, wall};
+use super::probe::CpuProbe;
 use crate::error::StoreError;
 use crate::fleet::WorkerStats;
 use crate::metrics::Metric;
@@ -17,7 +18,6 @@ use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
 use crate::store::RetireIf;
 use crate::worker_load::platform::Platform;
-use crate::worker_load::probe::CpuProbe;
 use crate::worker_load::samples::Samples;
 
 /// Reports for as long as the fleet wants it; removes the row when told to stop, so that no leader assigns anything to a worker

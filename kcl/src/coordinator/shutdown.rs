@@ -7,7 +7,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
 use super::shards::Shards;
-use crate::lease::{Lease, LeaseKey, WorkerId};
+use crate::handover::farewell::strays;
+use crate::lease::{LeaseKey, WorkerId};
 use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
 use crate::processor::RecordProcessorFactory;
@@ -62,26 +63,8 @@ async fn sweep<S: Source, F: RecordProcessorFactory>(
             return;
         }
     };
-    let me = shop.config.worker_id();
-    let given = |lease: &Lease| {
-        let next = lease.actual_owner();
-        successors
-            .iter()
-            .any(|(key, worker)| *key == lease.key && next == Some(worker))
-    };
-    // Who has a lease that we did not give him was there a moment ago.
-    let is_there = |worker: &WorkerId| {
-        let others = listing.leases.iter().filter(|lease| !given(lease));
-        others
-            .filter_map(Lease::actual_owner)
-            .any(|owner| owner == worker)
-    };
-    let stray = |lease: &&Lease| match lease.actual_owner() {
-        Some(owner) if owner == me => true,
-        Some(owner) => given(lease) && !is_there(owner),
-        None => false,
-    };
-    let strays = listing.leases.iter().filter(stray).map(|lease| async move {
+    let strays = strays(&listing.leases, shop.config.worker_id(), successors);
+    let strays = strays.into_iter().map(|lease| async move {
         match shop.store.release(lease).await {
             Ok(true) => info!(lease_key = %lease.key, "lease freed: its next owner has left too"),
             Ok(false) => {}

@@ -27,6 +27,13 @@ struct Suspicion {
     counters: HashMap<LeaseKey, u64>,
 }
 
+/// How long to watch after the first sign: long enough for the other one to show itself, a lot to be first (`lot`, 0 to 1),
+/// and the right to stay of who was there first. `period`: between two heartbeats.
+pub(super) fn patience(failover: Duration, period: Duration, came_second: bool, lot: f64) -> Duration {
+    let right = if came_second { Duration::ZERO } else { failover };
+    period * 3 / 2 + failover.mul_f64(lot) + right
+}
+
 /// What has come of a suspicion.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -141,6 +148,15 @@ mod tests {
             }
         }
         panic!("no verdict");
+    }
+
+    #[test]
+    fn who_was_there_first_decides_last_whatever_the_lots() {
+        let (failover, period) = (Duration::from_secs(10), Duration::from_secs(4));
+        let second = patience(failover, period, true, 0.999);
+        let first = patience(failover, period, false, 0.0);
+        assert!(second < first, "{second:?} {first:?}");
+        assert_eq!(patience(failover, period, true, 0.0), Duration::from_secs(6));
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub use self::identify::{Intent, NewFleet, identify};
 pub use self::leader::{LeaderRow, record_version};
 pub use self::migration::TableMigration;
 pub use self::private::PrivateWatch;
-pub use self::rows::{FleetRows, Home, IndexState, SeparateTables, Survey};
+pub use self::rows::{FleetRows, Home, IndexState, SeparateTables, Survey, newest_workers};
 pub use self::state::{PastState, StateKind, StateRow};
 pub use self::version::{ClientVersion, VersionSetting};
 pub use self::worker::{Standing, WorkerStats, epoch_seconds};

@@ -100,6 +100,31 @@ pub struct Survey {
     pub skipped: Vec<SkippedRow>,
 }
 
+impl SeparateTables {
+    /// Their rows, when they are there.
+    #[must_use]
+    pub fn rows(&self) -> Option<&FleetRows> {
+        match self {
+            Self::Present(rows) => Some(rows),
+            Self::Absent | Self::Hidden { .. } => None,
+        }
+    }
+}
+
+/// The metrics rows of both places; of a worker that has two, the newer one (KCL reads so until a migration is complete).
+#[must_use]
+pub fn newest_workers<'a>(beside: &'a FleetRows, separate: Option<&'a FleetRows>) -> Vec<&'a WorkerStats> {
+    let separate = separate.map_or(&[][..], |rows| &rows.workers);
+    let mut newest = std::collections::BTreeMap::new();
+    for row in separate.iter().chain(&beside.workers) {
+        let kept = newest.entry(&row.worker).or_insert(row);
+        if row.updated_at_s >= kept.updated_at_s {
+            *kept = row;
+        }
+    }
+    newest.into_values().collect()
+}
+
 impl Survey {
     /// Rows that cannot be read, of all tables.
     pub fn unreadable(&self) -> impl Iterator<Item = &SkippedRow> {
@@ -110,24 +135,19 @@ impl Survey {
     /// The rows of the separate tables, when they are there.
     #[must_use]
     pub fn separate_rows(&self) -> Option<&FleetRows> {
-        match &self.separate {
-            SeparateTables::Present(rows) => Some(rows),
-            SeparateTables::Absent | SeparateTables::Hidden { .. } => None,
-        }
+        self.separate.rows()
     }
 
-    /// The metrics rows of both places; of a worker that has two, the newer one (KCL reads so until a migration is
-    /// complete).
+    /// The row of one of the state machines, wherever it lies.
+    #[must_use]
+    pub fn state(&self, kind: StateKind) -> Option<&StateRow> {
+        let separate = || self.separate_rows().and_then(|rows| rows.state(kind));
+        self.beside.state(kind).or_else(separate)
+    }
+
+    /// See [`newest_workers`].
     #[must_use]
     pub fn workers(&self) -> Vec<&WorkerStats> {
-        let separate = self.separate_rows().map_or(&[][..], |rows| &rows.workers);
-        let mut newest = std::collections::BTreeMap::new();
-        for row in separate.iter().chain(&self.beside.workers) {
-            let kept = newest.entry(&row.worker).or_insert(row);
-            if row.updated_at_s >= kept.updated_at_s {
-                *kept = row;
-            }
-        }
-        newest.into_values().collect()
+        newest_workers(&self.beside, self.separate_rows())
     }
 }

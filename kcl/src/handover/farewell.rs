@@ -1,10 +1,10 @@
 //! Where the leases of a worker that stops should go.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::assign::central::{LeaseLoad, Presence, Problem, Reach, Settings, Stands, Worker, solve};
 use crate::assign::{Snapshot, Standing};
-use crate::lease::{LeaseKey, WorkerId};
+use crate::lease::{Lease, LeaseKey, WorkerId};
 
 /// What to do with one lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +91,25 @@ fn held(ordinals: &HashMap<&WorkerId, usize>, by: &WorkerId) -> Option<Stands> {
     Some(Stands::Held { by, measured: true })
 }
 
+/// The leases that nobody would take before they expire, after `me` gave its own up: those that peers gave to `me`, and
+/// those of `given` whose next owner has left at the same time. Who has a lease that `me` did not give was there a moment
+/// ago, and is believed to be there.
+#[must_use]
+pub fn strays<'a>(leases: &'a [Lease], me: &WorkerId, given: &[(LeaseKey, WorkerId)]) -> Vec<&'a Lease> {
+    let given: HashMap<&LeaseKey, &WorkerId> = given.iter().map(|(key, to)| (key, to)).collect();
+    let is_given = |lease: &Lease, owner: &WorkerId| given.get(&lease.key) == Some(&owner);
+    let there: HashSet<&WorkerId> = leases
+        .iter()
+        .filter_map(|lease| lease.actual_owner().filter(|owner| !is_given(lease, owner)))
+        .collect();
+    let is_stray = |lease: &&Lease| {
+        lease
+            .actual_owner()
+            .is_some_and(|owner| owner == me || (is_given(lease, owner) && !there.contains(owner)))
+    };
+    leases.iter().filter(is_stray).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +132,34 @@ mod tests {
 
     fn held_by(name: &str, count: usize) -> Vec<Standing> {
         vec![Standing::Held(worker(name)); count]
+    }
+
+    #[test]
+    fn strays_are_what_nobody_would_take() {
+        let lease = |n: u64, owner: Option<&str>| {
+            let mut lease = Lease::new(
+                LeaseKey::new(&format!("s{n}")),
+                crate::position::Checkpoint::TrimHorizon,
+            );
+            lease.owner = owner.map(WorkerId::new);
+            lease
+        };
+        let leases = [
+            lease(0, Some("me")),
+            lease(1, Some("gone")),
+            lease(2, Some("there")),
+            lease(3, Some("there")),
+            lease(4, None),
+            lease(5, Some("quick")),
+        ];
+        // Nobody but us ever gave "gone" anything; "there" has one of its own; 5 was given to another than has it now.
+        let given = [(1, "gone"), (2, "there"), (5, "slow")]
+            .map(|(n, to)| (LeaseKey::new(&format!("s{n}")), WorkerId::new(to)));
+        let found: Vec<_> = strays(&leases, &worker("me"), &given)
+            .into_iter()
+            .map(|lease| lease.key.as_str())
+            .collect();
+        assert_eq!(found, ["s0", "s1"]);
     }
 
     #[test]

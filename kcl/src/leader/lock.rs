@@ -6,20 +6,8 @@
 use std::time::{Duration, Instant};
 
 use super::tenure::{Tenure, Terms};
+use crate::fleet::LeaderRow;
 use crate::lease::WorkerId;
-
-/// The lock row as read (KCL: key `Leader`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LockRow {
-    /// Who leads (`ownerName`).
-    pub owner: WorkerId,
-    /// Replaced at every heartbeat (`recordVersionNumber`, a random UUID).
-    pub version: String,
-    /// How long one version lives (`leaseDuration`, milliseconds as *text*).
-    pub duration: Duration,
-    /// Whether it was given up without being deleted (`isReleased` = `"1"`).
-    pub released: bool,
-}
 
 /// How a lock is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,7 +156,7 @@ impl Lock {
     }
 
     /// Takes in the row as it was at `now` or before.
-    pub fn on_row(&mut self, row: Option<&LockRow>, now: Instant) {
+    pub fn on_row(&mut self, row: Option<&LeaderRow>, now: Instant) {
         let State::Watching {
             next_read,
             seen,
@@ -190,7 +178,7 @@ impl Lock {
                     _ => now,
                 };
                 *seen = Some((row.version.clone(), since));
-                let dead = now.saturating_duration_since(since) > row.duration;
+                let dead = now.saturating_duration_since(since) > row.lease_duration;
                 dead.then(|| Over::Version(row.version.clone()))
             }
         };

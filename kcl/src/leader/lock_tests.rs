@@ -14,11 +14,11 @@ fn lock(name: &str) -> Lock {
     Lock::new(WorkerId::new(name), Pace::default(), Terms::new(20 * S))
 }
 
-fn row(owner: &str, version: &str) -> LockRow {
-    LockRow {
+fn row(owner: &str, version: &str) -> LeaderRow {
+    LeaderRow {
         owner: WorkerId::new(owner),
         version: version.to_owned(),
-        duration: 120 * S,
+        lease_duration: 120 * S,
         released: false,
     }
 }
@@ -32,7 +32,7 @@ fn leading(now: Instant) -> Lock {
 #[test]
 fn a_free_lock_is_taken_at_once() {
     let now = origin();
-    let released = LockRow {
+    let released = LeaderRow {
         released: true,
         ..row("a", "v7")
     };
@@ -85,8 +85,8 @@ fn a_living_leader_is_never_replaced() {
 #[test]
 fn the_stored_duration_counts_and_not_ours() {
     let start = origin();
-    let short = LockRow {
-        duration: 10 * S,
+    let short = LeaderRow {
+        lease_duration: 10 * S,
         ..row("a", "v1")
     };
     let mut lock = lock("me");

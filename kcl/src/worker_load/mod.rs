@@ -1,6 +1,6 @@
 //! How busy this worker is, for the metrics row that a leader balances by.
 //!
-//! Parsing, differences and averages are pure; `probe` alone opens files and sockets.
+//! Parsing, differences and averages; files and sockets are `coordinator::probe`'s.
 //!
 //! ```text
 //!  platform ──which──> probe ──text──> cpu, ecs ──percent──> Samples ──each 30 s──> the row's list of averages
@@ -10,6 +10,5 @@
 pub mod cpu;
 pub mod ecs;
 pub mod platform;
-pub mod probe;
 pub mod samples;
 pub mod throughput;

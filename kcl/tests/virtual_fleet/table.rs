@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use kcl::ShardId;
 use kcl::assign::central::liveness::WorkerReport;
 use kcl::assign::central::rounds::Unless;
-use kcl::leader::lock::{LockRow, Over};
+use kcl::fleet::LeaderRow;
+use kcl::leader::lock::Over;
 use kcl::lease::{Lease, LeaseKey, WorkerId};
 use kcl::position::Checkpoint;
 use kcl::store::{Listing, Renewal};
@@ -13,7 +14,7 @@ use kcl::store::{Listing, Renewal};
 /// Rows by ordinal, so that nothing is looked up.
 pub(crate) struct Table {
     pub(crate) rows: Vec<Lease>,
-    pub(crate) lock: Option<LockRow>,
+    pub(crate) lock: Option<LeaderRow>,
     pub(crate) reports: BTreeMap<WorkerId, WorkerReport>,
     pub(crate) requests: Requests,
 }
@@ -130,12 +131,12 @@ impl Table {
         true
     }
 
-    pub(crate) fn read_lock(&mut self) -> Option<LockRow> {
+    pub(crate) fn read_lock(&mut self) -> Option<LeaderRow> {
         self.requests.lock += 1;
         self.lock.clone()
     }
 
-    pub(crate) fn acquire_lock(&mut self, over: &Over, row: LockRow) -> bool {
+    pub(crate) fn acquire_lock(&mut self, over: &Over, row: LeaderRow) -> bool {
         self.requests.lock += 1;
         let allowed = match (over, &self.lock) {
             (Over::Nothing, None) => true,
@@ -150,9 +151,9 @@ impl Table {
     }
 
     /// `None` deletes it.
-    pub(crate) fn change_lock(&mut self, me: &WorkerId, version: &str, fresh: Option<LockRow>) -> bool {
+    pub(crate) fn change_lock(&mut self, me: &WorkerId, version: &str, fresh: Option<LeaderRow>) -> bool {
         self.requests.lock += 1;
-        let mine = |row: &LockRow| row.owner == *me && row.version == version;
+        let mine = |row: &LeaderRow| row.owner == *me && row.version == version;
         let allowed = self.lock.as_ref().is_some_and(mine);
         if allowed {
             self.lock = fresh;

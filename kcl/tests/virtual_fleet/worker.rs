@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use kcl::assign::Patience as RoundPatience;
 use kcl::assign::central::Settings;
 use kcl::assign::central::rounds::{RoundSettings, Rounds, Step};
+use kcl::fleet::LeaderRow;
 use kcl::handover::holder::{HandOver, Patience, Task as HandOverTask};
-use kcl::leader::lock::{Lock, LockRow, Pace as LockPace, Task as LockTask};
+use kcl::leader::lock::{Lock, Pace as LockPace, Task as LockTask};
 use kcl::leader::tenure::Terms;
 use kcl::lease::WorkerId;
 use kcl::lease::renewal::{HeldLease, Pace, Task};
@@ -111,10 +112,10 @@ impl Worker {
         // Bounded: each answer leads to a wait, an acquisition or a release.
         for _ in 0..4 {
             let fresh = format!("{}-{}", self.id, self.versions);
-            let row = |version: String| LockRow {
+            let row = |version: String| LeaderRow {
                 owner: self.id.clone(),
                 version,
-                duration: LOCK.duration,
+                lease_duration: LOCK.duration,
                 released: false,
             };
             match self.lock.next(now) {

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::{DeadLetter, DeadLetters};
 use crate::metrics::{Gathered, Metric};
 use crate::producer::permits::Permit;
+use crate::seldom::Seldom;
 use crate::stream::StreamName;
 
 /// Where the streams' tasks leave letters; cheap to clone.
@@ -54,8 +55,7 @@ impl Desk {
         let clerk = Clerk {
             sink,
             gathered,
-            next_warning: None,
-            untold: 0,
+            lost: Seldom::new(QUIET),
         };
         ended.spawn_on(clerk.run(posted, closing.clone()), runtime);
         ended.close();
@@ -80,8 +80,7 @@ impl Desk {
 struct Clerk<D> {
     sink: D,
     gathered: Arc<Gathered>,
-    next_warning: Option<Instant>,
-    untold: u64,
+    lost: Seldom,
 }
 
 impl<D: DeadLetters> Clerk<D> {
@@ -117,34 +116,24 @@ impl<D: DeadLetters> Clerk<D> {
             None => Metric::DeadLetters,
             Some(_) => Metric::DeadLettersLost,
         };
-        let now = Instant::now();
+        let now = Instant::now().into_std();
         for (stream, count) in &streams {
-            self.gathered.count(metric, stream, *count, now.into_std());
+            self.gathered.count(metric, stream, *count, now);
         }
         if let Some(error) = failed {
-            self.untold += streams.values().sum::<u64>();
-            self.warn(&error, now);
+            let lost = streams.values().sum();
+            if let Some(records) = self.lost.happened(lost, now) {
+                tracing::warn!(records, error, "dead letters were not taken and are lost");
+            }
         }
-    }
-
-    /// Once a while: an outage loses many batches.
-    fn warn(&mut self, error: &str, now: Instant) {
-        if self.next_warning.is_some_and(|next| now < next) {
-            return;
-        }
-        tracing::warn!(
-            records = self.untold,
-            error,
-            "dead letters were not taken and are lost"
-        );
-        (self.next_warning, self.untold) = (Some(now + QUIET), 0);
     }
 }
 
 impl<D> Drop for Clerk<D> {
     fn drop(&mut self) {
-        if self.untold > 0 {
-            tracing::warn!(records = self.untold, "more dead letters were lost");
+        let records = self.lost.untold();
+        if records > 0 {
+            tracing::warn!(records, "more dead letters were lost");
         }
     }
 }
@@ -153,5 +142,5 @@ impl<D> Drop for Clerk<D> {
 const BATCH: usize = 256;
 /// How long one call may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two warnings.
+/// Between two warnings: an outage loses many batches.
 const QUIET: Duration = Duration::from_secs(10);

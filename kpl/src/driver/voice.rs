@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, FailureKind};
 use crate::pipeline::Pipeline;
+use crate::seldom::Seldom;
 use crate::stream::StreamName;
 
 /// Remembers when it last said what.
@@ -15,20 +16,13 @@ pub(super) struct Voice {
     throttles: Seldom,
 }
 
-/// Something that is said once a while, with how often it happened meanwhile.
-#[derive(Debug, Default)]
-struct Seldom {
-    next: Option<Instant>,
-    untold: u64,
-}
-
 impl Voice {
     pub(super) fn new(stream: StreamName, now: Instant) -> Self {
         Self {
             stream,
             next_report: now + REPORT,
-            failures: Seldom::default(),
-            throttles: Seldom::default(),
+            failures: Seldom::new(QUIET),
+            throttles: Seldom::new(QUIET),
         }
     }
 
@@ -41,7 +35,7 @@ impl Voice {
             }
             _ => (&mut self.failures, "requests fail"),
         };
-        if let Some(requests) = seldom.happened(now) {
+        if let Some(requests) = seldom.happened(1, now) {
             tracing::warn!(stream = %self.stream, requests, %error, "{what}");
         }
     }
@@ -68,36 +62,7 @@ impl Voice {
     }
 }
 
-impl Seldom {
-    /// How often it happened since it was last said, if it is time to say so.
-    fn happened(&mut self, now: Instant) -> Option<u64> {
-        self.untold += 1;
-        if self.next.is_some_and(|next| now < next) {
-            return None;
-        }
-        self.next = Some(now + QUIET);
-        Some(std::mem::take(&mut self.untold))
-    }
-}
-
 /// Source: KPL, which logs its flush reasons every 15 s.
 const REPORT: Duration = Duration::from_secs(15);
 /// Between two warnings about the same.
 const QUIET: Duration = Duration::from_secs(30);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "virtual time has to start somewhere")]
-    fn what_floods_is_said_once_a_while_with_its_number() {
-        let start = Instant::now();
-        let mut seldom = Seldom::default();
-        assert_eq!(seldom.happened(start), Some(1), "at once");
-        for second in 1..30 {
-            assert_eq!(seldom.happened(start + Duration::from_secs(second)), None);
-        }
-        assert_eq!(seldom.happened(start + QUIET), Some(30));
-    }
-}

@@ -12,6 +12,8 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use super::counting::batches;
 use super::gathered::Gathered;
 use super::sink::{MetricsSink, MetricsUpload};
+use crate::failure::in_one_line;
+use crate::seldom::Seldom;
 
 /// The running task; dropping it ends the task at once.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ async fn run<S: MetricsSink>(sink: S, gathered: Arc<Gathered>, stop: Cancellatio
     let mut uploader = Uploader {
         sink,
         gathered,
-        complaints: Complaints::default(),
+        lost: Seldom::new(QUIET),
     };
     let every = uploader.gathered.config().upload_delay();
     // Producers that were started together shall not upload together.
@@ -76,7 +78,7 @@ fn time_of_day() -> SystemTime {
 struct Uploader<S> {
     sink: S,
     gathered: Arc<Gathered>,
-    complaints: Complaints,
+    lost: Seldom,
 }
 
 impl<S: MetricsSink> Uploader<S> {
@@ -102,35 +104,18 @@ impl<S: MetricsSink> Uploader<S> {
             };
             match tokio::time::timeout(CALL, self.sink.upload(upload)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => self.complaints.about(datums.len(), &error),
-                Err(late) => self.complaints.about(datums.len(), &late),
+                Ok(Err(error)) => lost(&mut self.lost, datums.len(), &error),
+                Err(late) => lost(&mut self.lost, datums.len(), &late),
             }
         }
     }
 }
 
-/// Says that uploads fail, once a while.
-#[derive(Debug, Default)]
-struct Complaints {
-    next: Option<Instant>,
-    lost: usize,
-}
-
-impl Complaints {
-    fn about(&mut self, datums: usize, error: &(dyn std::error::Error + 'static)) {
-        self.lost += datums;
-        let now = Instant::now();
-        if self.next.is_none_or(|next| next <= now) {
-            let error = in_one_line(error);
-            tracing::warn!(lost = self.lost, error, "metrics were not uploaded and are lost");
-            (self.next, self.lost) = (Some(now + QUIET), 0);
-        }
+fn lost(seldom: &mut Seldom, datums: usize, error: &(dyn std::error::Error + 'static)) {
+    if let Some(lost) = seldom.happened(datums as u64, Instant::now().into_std()) {
+        let error = in_one_line(error);
+        tracing::warn!(lost, error, "metrics were not uploaded and are lost");
     }
-}
-
-fn in_one_line(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// How long one batch may take, whatever the sink's own limits are.

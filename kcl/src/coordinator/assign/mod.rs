@@ -16,7 +16,7 @@ use super::membership::Membership;
 use super::pace::{ScanPace, Sight};
 use super::peers::Peers;
 use super::shards::Shards;
-use super::twin::{Twin, Verdict};
+use super::twin::{Twin, Verdict, patience};
 use crate::assign::central::Settings;
 use crate::assign::rescue::rescue;
 use crate::assign::{Limits, Patience, Plan, Snapshot, plan};
@@ -265,12 +265,8 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
     /// A lease was lost to another worker of our own id.
     pub(super) fn on_same_id(&mut self, lease_key: &LeaseKey) {
         let failover = self.shop.config.leasing.failover;
-        // Time for the other one to show itself, a lot to be first, and the right of who was there first to stay.
-        let watch = Pace::new(failover).period() * 3 / 2;
-        let mut patience = watch + failover.mul_f64(self.rng.random_range(0.0..1.0));
-        if !self.came_second {
-            patience += failover;
-        }
+        let lot = self.rng.random_range(0.0..1.0);
+        let patience = patience(failover, Pace::new(failover).period(), self.came_second, lot);
         if self.twin.on_sign(lease_key, patience, Instant::now().into_std()) {
             error!(lease_key = %lease_key, worker_id = %self.shop.config.worker_id(), "another live worker has this worker's id");
             self.shop.bell.ring(ConsumerEvent::WorkerIdContested {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 
-use crate::failure::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind, in_one_line};
 
 /// A call that ends within `limit`, whatever the HTTP client does.
 pub(super) async fn within<O, E, R>(
@@ -98,21 +98,6 @@ fn of_status(status: u16, message: &str) -> Failure {
         _ => FailureKind::BadAnswer,
     };
     Failure::new(kind, format!("Http{status}"), message)
-}
-
-/// The causes of an error on one line, each once.
-fn in_one_line(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text.replace(['\n', '\r'], " ")
 }
 
 pub(super) fn unbuildable(error: &dyn StdError) -> Failure {

@@ -1,4 +1,4 @@
-//! SHELL. Reads what `cpu` and `ecs` understand. Everything here blocks for a moment: call it on a thread that may.
+//! Reads what `worker_load` understands. Everything here blocks for a moment: call it on a thread that may.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -6,14 +6,13 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::cpu::{self, Reading, Unreadable};
-use super::ecs::{self, MetadataError};
-use super::platform::{Platform, Surroundings, detect};
+use crate::worker_load::cpu::{self, Reading, Unreadable};
+use crate::worker_load::ecs::{self, MetadataError};
+use crate::worker_load::platform::{Platform, Surroundings, detect};
 
 /// Why there is no sample.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProbeError {
+pub(super) enum ProbeError {
     /// A file cannot be read.
     #[error("`{path}` cannot be read")]
     File {
@@ -42,7 +41,7 @@ pub enum ProbeError {
 
 /// Measures the processor time of this worker, from sample to sample.
 #[derive(Debug)]
-pub struct CpuProbe {
+pub(super) struct CpuProbe {
     platform: Platform,
     before: Option<Before>,
     limit: Option<f64>,
@@ -56,8 +55,7 @@ enum Before {
 
 impl CpuProbe {
     /// Finds out where this worker runs. Asks the instance metadata service only if nothing else fits, for 2 s at most.
-    #[must_use]
-    pub fn detect() -> Self {
+    pub(super) fn detect() -> Self {
         let mut seen = Surroundings {
             ecs_metadata_uri: std::env::var("ECS_CONTAINER_METADATA_URI_V4").ok(),
             kubernetes_token: Path::new(KUBERNETES_TOKEN).exists(),
@@ -72,8 +70,7 @@ impl CpuProbe {
     }
 
     /// A probe for a platform already known.
-    #[must_use]
-    pub fn on(platform: Platform) -> Self {
+    pub(super) fn on(platform: Platform) -> Self {
         Self {
             platform,
             before: None,
@@ -82,8 +79,7 @@ impl CpuProbe {
     }
 
     /// Where this worker runs. [`Platform::Unknown`]: there is nothing to sample.
-    #[must_use]
-    pub fn platform(&self) -> &Platform {
+    pub(super) fn platform(&self) -> &Platform {
         &self.platform
     }
 
@@ -91,7 +87,7 @@ impl CpuProbe {
     ///
     /// # Errors
     /// When something cannot be read or understood; the next call begins anew.
-    pub fn sample(&mut self) -> Result<Option<f64>, ProbeError> {
+    pub(super) fn sample(&mut self) -> Result<Option<f64>, ProbeError> {
         let before = self.before.take();
         let now = match &self.platform {
             Platform::Unknown => return Ok(None),
