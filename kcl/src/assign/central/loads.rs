@@ -235,7 +235,8 @@ pub(super) fn is_load(lease: &LeaseLoad) -> bool {
     !matches!(lease.stands, Stands::Idle { .. })
 }
 
-fn known(lease: &LeaseLoad) -> f64 {
+/// What a lease adds to what its holder is known to read.
+pub(super) fn known(lease: &LeaseLoad) -> f64 {
     lease.throughput.unwrap_or(0.0)
 }
 

@@ -108,7 +108,8 @@ impl Draft<'_> {
         self.solution.hand_over.len() < self.settings.max_moves
     }
 
-    /// The leases that may move, by holder: lightest first, those of equal weight in no particular order.
+    /// The leases that may move, by holder: lightest first, of equal weights those that read least, since they fit where the
+    /// others do; the rest in no particular order.
     fn movable(&self, settled: Settled) -> Vec<Vec<usize>> {
         let mut by_holder = vec![Vec::new(); self.problem.workers.len()];
         for (index, lease) in self.problem.leases.iter().enumerate() {
@@ -126,12 +127,18 @@ impl Draft<'_> {
         for leases in &mut by_holder {
             leases.sort_by(|a, b| {
                 let (weight_a, weight_b) = (self.loads.shares[*a], self.loads.shares[*b]);
+                let (reads_a, reads_b) = (self.reads(*a), self.reads(*b));
                 weight_a
                     .total_cmp(&weight_b)
+                    .then_with(|| reads_a.total_cmp(&reads_b))
                     .then_with(|| scatter(*a, self.seed).cmp(&scatter(*b, self.seed)))
             });
         }
         by_holder
+    }
+
+    fn reads(&self, lease: usize) -> f64 {
+        loads::known(&self.problem.leases[lease])
     }
 }
 

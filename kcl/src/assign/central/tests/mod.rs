@@ -244,6 +244,32 @@ fn a_lease_larger_than_the_excess_moves_only_if_allowed() {
     assert_eq!((moves(true), moves(false)), (1, 0));
 }
 
+/// Idle leases weigh the same, whatever little is read from them. Which one a lot put first decided whether one moved.
+#[test]
+fn of_equally_light_leases_the_one_that_fits_moves_whatever_the_lot() {
+    let problem = problem(
+        [cpu(90.0), cpu(10.0)],
+        [reading(0, &[100.0, 0.0, 100.0, 3000.0]), reading(1, &[3000.0])],
+    );
+    let settings = Settings {
+        strategy: Strategy::Utilization(UtilizationSettings {
+            dampening_percent: 1.0,
+            max_throughput_per_worker: 3050.0,
+            ..UtilizationSettings::default()
+        }),
+        ..Settings::default()
+    };
+    for seed in 0..50 {
+        let solution = solve(&problem, &settings, Reach::Balance, seed);
+        let idle = Move {
+            lease: 1,
+            from: 0,
+            to: 1,
+        };
+        assert_eq!(solution.hand_over, [idle], "seed {seed}");
+    }
+}
+
 #[test]
 fn one_lease_too_large_for_anybody_stays() {
     let problem = problem(
