@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::ConsumerConfig;
 use crate::coordinator::Worker;
-use crate::coordinator::pace::ScanPace;
 use crate::cost::{self, CostForecast, Outlook};
 use crate::error::{ConfigError, RunError};
 use crate::events::{Bell, Ear, Events};
 use crate::fleet::{NewFleet, VersionSetting};
 use crate::health::{ConsumerState, Health, Stage};
+use crate::lease::scan_pace::ScanPace;
 use crate::metrics::{Counters, MetricsSnapshot};
 use crate::process::hands::{Tally, Workshop};
 use crate::processor::RecordProcessorFactory;

@@ -14,8 +14,6 @@ mod assign;
 mod audit;
 mod leader;
 mod membership;
-pub(crate) mod pace;
-mod peers;
 mod probe;
 mod reporter;
 mod shards;
@@ -23,7 +21,6 @@ mod shutdown;
 mod start;
 #[cfg(test)]
 mod tests;
-mod twin;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

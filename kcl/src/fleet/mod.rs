@@ -19,9 +19,11 @@ mod heartbeat;
 mod identify;
 mod leader;
 mod migration;
+pub(crate) mod peers;
 mod private;
 mod rows;
 mod state;
+pub(crate) mod twin;
 mod version;
 mod worker;
 

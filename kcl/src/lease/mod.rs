@@ -3,6 +3,7 @@
 mod key;
 pub mod observed;
 pub mod renewal;
+pub(crate) mod scan_pace;
 mod stream_id;
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! The other workers, as the lease table shows them: who came, who left. Pure.
+//! The other workers, as the lease table shows them: who came, who left.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,21 +8,21 @@ use crate::lease::{Lease, WorkerId};
 
 /// The workers that were seen last.
 #[derive(Debug, Default)]
-pub(super) struct Peers {
+pub(crate) struct Peers {
     /// Each of them, and whether it is known to notice a lease that bears its name. (KCL 2.x looks only once, at its start.)
     notices: BTreeMap<WorkerId, bool>,
 }
 
 /// Who came and who left between two looks.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Changes {
-    pub(super) joined: Vec<WorkerId>,
-    pub(super) left: Vec<WorkerId>,
+pub(crate) struct Changes {
+    pub(crate) joined: Vec<WorkerId>,
+    pub(crate) left: Vec<WorkerId>,
 }
 
 impl Peers {
     /// Takes in a listing that `observed` has seen already.
-    pub(super) fn on_scan(
+    pub(crate) fn on_scan(
         &mut self,
         me: &WorkerId,
         leases: &[Lease],
@@ -55,17 +55,17 @@ impl Peers {
     }
 
     /// How many they are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.notices.len()
     }
 
     /// Whether anybody else is there.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.notices.is_empty()
     }
 
     /// Whether a worker is known to notice a lease that bears its name.
-    pub(super) fn notices(&self, worker: &WorkerId) -> bool {
+    pub(crate) fn notices(&self, worker: &WorkerId) -> bool {
         self.notices.get(worker).copied().unwrap_or_default()
     }
 }

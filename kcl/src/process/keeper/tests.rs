@@ -1,11 +1,15 @@
 use kinesis_aggregation::ShardId;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::*;
+use crate::error::CheckpointError;
+use crate::events::Bell;
 use crate::lease::renewal::Pace;
-use crate::lease::{Lease, WorkerId};
-use crate::position::SequenceNumber;
+use crate::lease::{Lease, LeaseKey, WorkerId};
+use crate::metrics::Counters;
+use crate::position::{Checkpoint, Position, SequenceNumber};
 use crate::process::Checkpointer;
 use crate::store::memory::MemoryLeaseStore;
 
@@ -48,7 +52,7 @@ impl Kept {
     }
 
     fn standing(&self) -> Standing {
-        *self.handle.standing.borrow()
+        *self.handle.standing().borrow()
     }
 }
 

@@ -1,4 +1,4 @@
-//! When the lease table is read next. Pure.
+//! When the lease table is read next.
 
 use std::time::{Duration, Instant};
 
@@ -20,13 +20,13 @@ pub(crate) struct ScanPace {
 
 /// What the last look showed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Sight {
-    pub(super) rows: u32,
-    pub(super) in_company: bool,
+pub(crate) struct Sight {
+    pub(crate) rows: u32,
+    pub(crate) in_company: bool,
     /// Since when a lease has been on its way here.
-    pub(super) expecting_since: Option<Instant>,
+    pub(crate) expecting_since: Option<Instant>,
     /// When the first of the leases that stand still will count as expired.
-    pub(super) next_expiry: Option<Instant>,
+    pub(crate) next_expiry: Option<Instant>,
 }
 
 impl ScanPace {
@@ -58,7 +58,7 @@ impl ScanPace {
     }
 
     /// When to look again after a look at `now`.
-    pub(super) fn next(&self, sight: &Sight, now: Instant) -> Instant {
+    pub(crate) fn next(&self, sight: &Sight, now: Instant) -> Instant {
         let steady = self.steady(sight.rows, sight.in_company);
         let expected = sight
             .expecting_since

@@ -1,4 +1,4 @@
-//! Two live workers with one id: how one of them finds out, and which one stops. Pure.
+//! Two live workers with one id: how one of them finds out, and which one stops.
 //!
 //! Each takes leases that bear its name for its own, and takes the other's heartbeats for its own whose replies were lost.
 //! So the first sign is a counter that this worker cannot have written, or a lease that is lost to somebody of its own
@@ -13,7 +13,7 @@ use crate::lease::LeaseKey;
 
 /// What one worker knows of another of its id.
 #[derive(Debug, Default)]
-pub(super) struct Twin {
+pub(crate) struct Twin {
     suspicion: Option<Suspicion>,
 }
 
@@ -29,14 +29,14 @@ struct Suspicion {
 
 /// How long to watch after the first sign: long enough for the other one to show itself, a lot to be first (`lot`, 0 to 1),
 /// and the right to stay of who was there first. `period`: between two heartbeats.
-pub(super) fn patience(failover: Duration, period: Duration, came_second: bool, lot: f64) -> Duration {
+pub(crate) fn patience(failover: Duration, period: Duration, came_second: bool, lot: f64) -> Duration {
     let right = if came_second { Duration::ZERO } else { failover };
     period * 3 / 2 + failover.mul_f64(lot) + right
 }
 
 /// What has come of a suspicion.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Too early to tell, or nothing to tell.
     Open,
     /// The other one is there: stop. The lease that showed it first.
@@ -47,17 +47,17 @@ pub(super) enum Verdict {
 
 impl Twin {
     /// Whether to keep from taking leases.
-    pub(super) fn is_suspected(&self) -> bool {
+    pub(crate) fn is_suspected(&self) -> bool {
         self.suspicion.is_some()
     }
 
     /// When to decide.
-    pub(super) fn decide_at(&self) -> Option<Instant> {
+    pub(crate) fn decide_at(&self) -> Option<Instant> {
         self.suspicion.as_ref().map(|suspicion| suspicion.decide_at)
     }
 
     /// A lease was lost to our own name, or written in it. Whether that is news. `patience`: how long to watch before a decision.
-    pub(super) fn on_sign(&mut self, lease_key: &LeaseKey, patience: Duration, now: Instant) -> bool {
+    pub(crate) fn on_sign(&mut self, lease_key: &LeaseKey, patience: Duration, now: Instant) -> bool {
         match &mut self.suspicion {
             Some(suspicion) => {
                 suspicion.last_sign = Some(now);
@@ -76,7 +76,7 @@ impl Twin {
     }
 
     /// A lease was given up in our name.
-    pub(super) fn on_departure(&mut self) {
+    pub(crate) fn on_departure(&mut self) {
         if let Some(suspicion) = &mut self.suspicion {
             suspicion.last_sign = None;
         }
@@ -84,7 +84,7 @@ impl Twin {
 
     /// Takes in the leases of our name that are not held here, and their counters. `period`: the time between two
     /// heartbeats, with some slack.
-    pub(super) fn on_scan(
+    pub(crate) fn on_scan(
         &mut self,
         named: impl Iterator<Item = (LeaseKey, u64)>,
         period: Duration,

@@ -1,0 +1,172 @@
+//! The way to a lease's keeper: what it is told, what it shows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use crate::error::CheckpointError;
+use crate::events::{Bell, LossReason};
+use crate::lease::{LeaseKey, WorkerId};
+use crate::metrics::Counters;
+use crate::position::{Checkpoint, Position};
+use crate::shard::checkpoint::Asked;
+
+/// How the lease stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Ours until this instant, unless it is renewed.
+    Held {
+        until: Instant,
+    },
+    /// The same, and somebody waits for it.
+    Wanted {
+        until: Instant,
+    },
+    Lost,
+}
+
+/// What the keeper is told, in the order in which it happened.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// A batch that ends here goes to the processor.
+    Delivering(Position),
+    Processed,
+    ProcessingFailed,
+    /// All records of the closed shard were processed.
+    ShardEnded,
+    Checkpoint {
+        asked: Asked,
+        reply: oneshot::Sender<Result<(), CheckpointError>>,
+    },
+    /// What the table holds.
+    Written {
+        reply: oneshot::Sender<Checkpoint>,
+    },
+    /// The row changed without us: look now, not at the next heartbeat.
+    Look,
+    /// Who gets the lease when it is given up, unless somebody else asks for it before.
+    Successor(WorkerId),
+    /// Give the lease to whoever waits for it, or to nobody, and end.
+    GiveUp {
+        reply: oneshot::Sender<()>,
+    },
+}
+
+/// How a lease was left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Parting {
+    /// Given up; to whom, if it was somebody in particular.
+    GivenUp { to: Option<WorkerId> },
+    /// Not ours any more; whose, where the row told.
+    Lost {
+        reason: LossReason,
+        to: Option<WorkerId>,
+    },
+    /// Left as it is, to expire: the table did not answer.
+    Left,
+}
+
+/// Where keepers tell what they notice.
+#[derive(Debug, Clone)]
+pub(crate) struct Outlet {
+    pub(crate) bell: Bell,
+    /// Told when the table shows something new, so that the coordinator reads it now.
+    pub(crate) news: Arc<Notify>,
+    pub(crate) counters: Counters,
+    /// Whether a leader is there who wants to know what each lease delivers.
+    pub(crate) measure: Arc<AtomicBool>,
+}
+
+/// The way to a lease's keeper.
+#[derive(Debug, Clone)]
+pub(crate) struct KeeperHandle {
+    pub(super) lease_key: LeaseKey,
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) standing: watch::Receiver<Standing>,
+    pub(super) reach: Arc<AtomicU64>,
+    pub(super) recovered: Arc<AtomicU64>,
+    pub(super) delivered: Arc<AtomicU64>,
+}
+
+impl KeeperHandle {
+    /// So many bytes were given to the processor.
+    pub(crate) fn count(&self, bytes: u64) {
+        self.delivered.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lease_key(&self) -> &LeaseKey {
+        &self.lease_key
+    }
+
+    /// How the lease stands, now and from now on.
+    pub(crate) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
+    }
+
+    /// Whether the processor may be given more at `now`, judged by our own clock.
+    pub(crate) fn is_held(&self, now: Instant) -> bool {
+        match *self.standing.borrow() {
+            Standing::Held { until } | Standing::Wanted { until } => now <= until,
+            Standing::Lost => false,
+        }
+    }
+
+    /// `false`: the keeper has ended, so the lease is lost or given up.
+    pub(crate) async fn send(&self, command: Command) -> bool {
+        self.commands.send(command).await.is_ok()
+    }
+
+    /// What the table holds. `None`: the keeper has ended.
+    pub(crate) async fn written(&self) -> Option<Checkpoint> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Written { reply }).await;
+        answer.await.ok()
+    }
+
+    /// The way to ask for a look at the row, which does not keep the keeper alive.
+    pub(crate) fn nudge(&self) -> Nudge {
+        Nudge {
+            commands: self.commands.downgrade(),
+            reach: Arc::clone(&self.reach),
+            recovered: Arc::clone(&self.recovered),
+        }
+    }
+}
+
+/// Asks a keeper to look at its row.
+#[derive(Debug, Clone)]
+pub(crate) struct Nudge {
+    commands: mpsc::WeakSender<Command>,
+    reach: Arc<AtomicU64>,
+    recovered: Arc<AtomicU64>,
+}
+
+impl Nudge {
+    pub(crate) fn look(&self) {
+        self.send(Command::Look);
+    }
+
+    /// Names who gets the lease when it is given up.
+    pub(crate) fn name_successor(&self, next: WorkerId) {
+        self.send(Command::Successor(next));
+    }
+
+    /// The highest counter that the row can have by the keeper's own writes. A higher one is somebody else's.
+    pub(crate) fn reach(&self) -> u64 {
+        self.reach.load(Ordering::Acquire)
+    }
+
+    /// How many writes in a row were refused because they seemed to have happened already.
+    pub(crate) fn recovered(&self) -> u64 {
+        self.recovered.load(Ordering::Relaxed)
+    }
+
+    /// Does nothing if the keeper has ended, or has that much to do already.
+    fn send(&self, command: Command) {
+        if let Some(commands) = self.commands.upgrade() {
+            let _ = commands.try_send(command);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The keeper's heartbeat, and what every answer of the table means for the lease.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use tokio::time::timeout_at;
+use tracing::{info, warn};
+
+use super::{Keeper, chain, now};
+use crate::error::StoreError;
+use crate::events::{ConsumerEvent, LossReason};
+use crate::lease::renewal::Change;
+use crate::lease::{Lease, WorkerId};
+use crate::metrics::Metric;
+use crate::store::Renewal;
+
+impl Keeper {
+    #[tracing::instrument(name = "kcl.renew", skip_all, fields(lease_key = %self.held.lease().key))]
+    pub(super) async fn renew(&mut self) {
+        let sent_at = now();
+        let deadline = self.held.lost_at();
+        self.throughput
+            .on_bytes(self.delivered.swap(0, Ordering::Relaxed));
+        if self.outlet.measure.load(Ordering::Relaxed) {
+            self.held.set_throughput(self.throughput.at_heartbeat(sent_at));
+        }
+        self.reach_for(1);
+        let answer = timeout_at(deadline.into(), self.store.renew(self.held.lease())).await;
+        let counted = match &answer {
+            Ok(Ok(Renewal::Held(_) | Renewal::Recovered(_))) => Some(Metric::RenewedLeases),
+            Ok(Ok(_)) => None,
+            Ok(Err(_)) | Err(_) => Some(Metric::FailedRenewals),
+        };
+        if let Some(metric) = counted {
+            self.outlet.counters.add(metric, 1);
+        }
+        match answer {
+            Ok(Ok(renewal)) => self.take_in(renewal, sent_at),
+            Ok(Err(error)) => self.on_store_failure(&error),
+            Err(_) => self.lose(LossReason::Expired, None),
+        }
+    }
+
+    pub(super) fn take_in(&mut self, renewal: Renewal, sent_at: Instant) {
+        let lost = match &renewal {
+            Renewal::Lost(row) => self.who_has(row.as_ref()),
+            _ => (LossReason::Expired, None),
+        };
+        match &renewal {
+            Renewal::Recovered(_) => self.recovered.fetch_add(1, Ordering::Relaxed),
+            _ => self.recovered.swap(0, Ordering::Relaxed),
+        };
+        match self.held.on_answer(renewal, sent_at, now()) {
+            Change::None => self.show(),
+            Change::HandOverRequested { next } => {
+                let key = &self.held.lease().key;
+                let name = next.as_ref().map_or("", |worker| worker.as_str());
+                info!(lease_key = %key, worker_id = name, "asked to hand the shard over");
+                self.outlet.bell.ring(ConsumerEvent::HandOverRequested {
+                    lease_key: key.clone(),
+                    by: next,
+                });
+                // Whoever asks for one lease often asks for more.
+                self.outlet.news.notify_one();
+                self.show();
+            }
+            Change::Lost => self.lose(lost.0, lost.1),
+        }
+    }
+
+    /// What the row of a lost lease says of its loss.
+    fn who_has(&self, row: Option<&Lease>) -> (LossReason, Option<WorkerId>) {
+        let Some(row) = row else {
+            return (LossReason::Deleted, None);
+        };
+        let owner = row.actual_owner().cloned();
+        let reason = match owner.is_some() && owner.as_ref() == self.held.lease().actual_owner() {
+            // Ours by name, and somebody else writes.
+            true => LossReason::SameId,
+            false => LossReason::Taken,
+        };
+        (reason, owner)
+    }
+
+    pub(super) fn on_store_failure(&mut self, error: &StoreError) {
+        warn!(lease_key = %self.held.lease().key, error = %chain(error), "lease table did not answer");
+        if self.held.on_failure(now()) == Change::Lost {
+            self.lose(LossReason::Expired, None);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Keeps one lease: the only task that writes its row, so that heartbeats and checkpoints never overlap.
+//!
+//! Runs beside the driver, in a task of its own: a processor that takes long, or blocks its thread, delays no heartbeat.
+//! What is due and what counts as lost is decided in `lease::renewal`, what may be checkpointed in `shard::checkpoint`.
+mod checkpoints;
+mod giving;
+mod handle;
+mod heartbeat;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep_until;
+use tracing::warn;
+
+pub(crate) use self::handle::{Command, KeeperHandle, Nudge, Outlet, Parting, Standing};
+use crate::events::LossReason;
+use crate::lease::WorkerId;
+use crate::lease::renewal::{HeldLease, Task};
+use crate::shard::checkpoint::CheckpointRules;
+use crate::store::LeaseStore;
+use crate::worker_load::throughput::Throughput;
+
+/// Keeps one lease until it is lost or given up.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    held: HeldLease,
+    rules: CheckpointRules,
+    store: Arc<dyn LeaseStore>,
+    commands: mpsc::Receiver<Command>,
+    standing: watch::Sender<Standing>,
+    reach: Arc<AtomicU64>,
+    recovered: Arc<AtomicU64>,
+    /// Bytes since the last heartbeat.
+    delivered: Arc<AtomicU64>,
+    throughput: Throughput,
+    outlet: Outlet,
+    successor: Option<WorkerId>,
+    parting: Option<Parting>,
+}
+
+impl Keeper {
+    pub(crate) fn new(store: Arc<dyn LeaseStore>, held: HeldLease, outlet: Outlet) -> (Self, KeeperHandle) {
+        let (sender, commands) = mpsc::channel(COMMANDS);
+        let (standing, watcher) = watch::channel(Standing::Held {
+            until: held.lost_at(),
+        });
+        let reach = Arc::new(AtomicU64::new(held.lease().counter));
+        let handle = KeeperHandle {
+            lease_key: held.lease().key.clone(),
+            commands: sender,
+            standing: watcher,
+            reach: Arc::clone(&reach),
+            recovered: Arc::default(),
+            delivered: Arc::default(),
+        };
+        let recovered = Arc::clone(&handle.recovered);
+        let throughput = Throughput::new(held.lease().throughput_kbps, now());
+        let delivered = Arc::clone(&handle.delivered);
+        let rules = CheckpointRules::new(held.lease().checkpoint.clone());
+        (
+            Self {
+                held,
+                rules,
+                store,
+                commands,
+                standing,
+                reach,
+                recovered,
+                delivered,
+                throughput,
+                outlet,
+                successor: None,
+                parting: None,
+            },
+            handle,
+        )
+    }
+
+    /// Ends when the lease is lost, given up, or when nobody holds a handle any more, which gives it up too.
+    pub(crate) async fn run(mut self) -> Parting {
+        loop {
+            if let Some(parting) = self.parting {
+                return parting;
+            }
+            let wake = match self.held.next(now()) {
+                Task::Stop => {
+                    self.lose(LossReason::Expired, None);
+                    continue;
+                }
+                Task::Renew => {
+                    self.renew().await;
+                    continue;
+                }
+                // At the very instant of expiry there is nothing to do yet: the grain keeps that from spinning.
+                Task::WaitUntil(wake) => wake.max(now() + GRAIN),
+            };
+            tokio::select! {
+                biased;
+                command = self.commands.recv() => match command {
+                    Some(command) => self.obey(command).await,
+                    None => self.give_up().await,
+                },
+                () = sleep_until(wake.into()) => {}
+            }
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Delivering(last) => self.rules.on_batch(last),
+            Command::Processed => self.rules.on_processed(),
+            Command::ProcessingFailed => self.rules.on_failed(),
+            Command::ShardEnded => self.rules.on_shard_end(),
+            Command::Checkpoint { asked, reply } => {
+                let answer = self.checkpoint(asked).await;
+                // Nobody waits any more: the caller was dropped, and the checkpoint stands all the same.
+                let _ = reply.send(answer);
+            }
+            Command::Written { reply } => {
+                let _ = reply.send(self.rules.written().clone());
+            }
+            Command::Look => self.renew().await,
+            Command::Successor(next) => self.successor = Some(next),
+            Command::GiveUp { reply } => {
+                self.give_up().await;
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    fn lose(&mut self, reason: LossReason, to: Option<WorkerId>) {
+        if self.parting.is_none() {
+            let owner = to.as_ref().map_or("", |worker| worker.as_str());
+            warn!(lease_key = %self.held.lease().key, worker_id = owner, error = ?reason, "lease lost");
+            self.parting = Some(Parting::Lost { reason, to });
+        }
+        self.standing.send_replace(Standing::Lost);
+    }
+
+    /// So many writes may be on their way, each of which raises the counter by one.
+    fn reach_for(&self, writes: u64) {
+        self.reach
+            .store(self.held.lease().counter + writes, Ordering::Release);
+    }
+
+    fn show(&self) {
+        self.reach_for(0);
+        let until = self.held.lost_at();
+        let standing = if self.held.is_handing_over() {
+            Standing::Wanted { until }
+        } else {
+            Standing::Held { until }
+        };
+        self.standing.send_replace(standing);
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Source: tokio, the resolution of its timer.
+const GRAIN: Duration = Duration::from_millis(1);
+/// Ours: the driver sends one at a time, and checkpoints wait for their turn.
+const COMMANDS: usize = 16;
+
+#[cfg(test)]
+mod tests;
