@@ -191,6 +191,7 @@ impl ConsumerBuilder {
             source: Arc::new(KinesisStream::new(&kinesis, Arc::clone(&config))),
             store,
             factory: Arc::new(factory),
+            streams: watch::Sender::new(config.directory()),
             budget: Budget::new(config.retrieval.prefetch_bytes),
             tally: Tally::default(),
             bell: Bell::new(),

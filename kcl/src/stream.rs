@@ -1,4 +1,4 @@
-//! The stream to read, and the shards it consists of, by name.
+//! The streams to read, and the shards they consist of, by name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use kinesis_aggregation::ShardId;
 
-use crate::lease::{LeaseKey, WorkerId};
+use crate::config::InitialPosition;
+use crate::lease::{LeaseKey, StreamId, WorkerId};
+use crate::shard_sync::Start;
+use crate::streams::arn::StreamArn;
 
 /// The name of a stream in the caller's account. Cheap to clone.
 ///
@@ -64,10 +67,87 @@ impl FromStr for StreamName {
     }
 }
 
+/// A stream that is read, as all tasks of a worker know it. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stream(Arc<Identity>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    name: StreamName,
+    /// `None`: the only stream of its application, whose leases do not name it.
+    id: Option<StreamId>,
+    arn: Option<StreamArn>,
+    position: InitialPosition,
+}
+
+impl Stream {
+    /// The only stream of an application.
+    pub(crate) fn only(name: StreamName, position: InitialPosition) -> Self {
+        Self(Arc::new(Identity {
+            name,
+            id: None,
+            arn: None,
+            position,
+        }))
+    }
+
+    /// One of several.
+    #[cfg(test)]
+    pub(crate) fn one_of_several(id: StreamId, arn: StreamArn, position: InitialPosition) -> Self {
+        Self(Arc::new(Identity {
+            name: id.name().clone(),
+            id: Some(id),
+            arn: Some(arn),
+            position,
+        }))
+    }
+
+    pub(crate) fn name(&self) -> &StreamName {
+        &self.0.name
+    }
+
+    pub(crate) fn id(&self) -> Option<&StreamId> {
+        self.0.id.as_ref()
+    }
+
+    pub(crate) fn arn(&self) -> Option<&StreamArn> {
+        self.0.arn.as_ref()
+    }
+
+    /// Where shards without a checkpoint begin.
+    pub(crate) fn position(&self) -> InitialPosition {
+        self.0.position
+    }
+
+    /// What the lease table can hold of it.
+    pub(crate) fn start(&self) -> Start {
+        self.0.position.start()
+    }
+
+    /// The key of a shard's lease.
+    pub(crate) fn lease_key(&self, shard: &ShardId) -> LeaseKey {
+        match &self.0.id {
+            Some(id) => LeaseKey::of_stream_shard(id, shard),
+            None => LeaseKey::of_shard(shard),
+        }
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.id {
+            Some(id) => id.fmt(f),
+            None => self.0.name.fmt(f),
+        }
+    }
+}
+
 /// Which shard a processor is for, and on whose behalf. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardContext {
     stream: StreamName,
+    stream_id: Option<StreamId>,
+    stream_arn: Option<StreamArn>,
     shard_id: ShardId,
     lease_key: LeaseKey,
     worker_id: WorkerId,
@@ -80,8 +160,34 @@ impl ShardContext {
         let lease_key = LeaseKey::of_shard(&shard_id);
         Self {
             stream,
+            stream_id: None,
+            stream_arn: None,
             shard_id,
             lease_key,
+            worker_id,
+        }
+    }
+
+    /// A context as a consumer of several streams gives it, for testing a processor without one.
+    #[must_use]
+    pub fn of_stream(stream_id: StreamId, shard_id: ShardId, worker_id: WorkerId) -> Self {
+        Self {
+            stream: stream_id.name().clone(),
+            stream_arn: None,
+            lease_key: LeaseKey::of_stream_shard(&stream_id, &shard_id),
+            stream_id: Some(stream_id),
+            shard_id,
+            worker_id,
+        }
+    }
+
+    pub(crate) fn in_stream(stream: &Stream, shard_id: ShardId, worker_id: WorkerId) -> Self {
+        Self {
+            stream: stream.name().clone(),
+            stream_id: stream.id().cloned(),
+            stream_arn: stream.arn().cloned(),
+            lease_key: stream.lease_key(&shard_id),
+            shard_id,
             worker_id,
         }
     }
@@ -90,6 +196,18 @@ impl ShardContext {
     #[must_use]
     pub fn stream(&self) -> &StreamName {
         &self.stream
+    }
+
+    /// The stream's identity, which holds its account and when it was created. `None` in an application of one stream.
+    #[must_use]
+    pub fn stream_id(&self) -> Option<&StreamId> {
+        self.stream_id.as_ref()
+    }
+
+    /// The stream's ARN. `None` in an application of one stream, which is read by its name.
+    #[must_use]
+    pub fn stream_arn(&self) -> Option<&StreamArn> {
+        self.stream_arn.as_ref()
     }
 
     /// The shard.

@@ -6,12 +6,14 @@ mod fleet;
 mod lease;
 mod retrieval;
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use crate::error::ConfigError;
 use crate::lease::WorkerId;
 use crate::shard_sync::Start;
-use crate::stream::{StreamName, is_service_name};
+use crate::stream::{Stream, StreamName, is_service_name};
+use crate::streams::directory::Directory;
 
 pub(crate) use coordination::{Backoff, Coordination};
 pub(crate) use fleet::Membership;
@@ -98,6 +100,19 @@ impl ConsumerConfig {
     #[must_use]
     pub fn stream(&self) -> &StreamName {
         &self.stream
+    }
+
+    /// The stream of an application that has only one.
+    pub(crate) fn only_stream(&self) -> Option<Stream> {
+        Some(Stream::only(self.stream.clone(), self.initial_position))
+    }
+
+    /// The streams to read, as far as they are known before the start.
+    pub(crate) fn directory(&self) -> Directory {
+        match self.only_stream() {
+            Some(stream) => Directory::One(stream),
+            None => Directory::Several(BTreeMap::new()),
+        }
     }
 
     /// This worker's name among the application's workers.

@@ -1,5 +1,6 @@
 //! Shards and leases compared, now and then: what fell through is caught here, what is done is removed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use super::membership::Membership;
 use crate::error::StoreError;
 use crate::events::ConsumerEvent;
 use crate::fleet::Assignment;
-use crate::lease::{Lease, LeaseKey};
+use crate::lease::{Lease, LeaseKey, StreamId};
 use crate::metrics::Metric;
 use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
@@ -24,15 +25,20 @@ use crate::shard_sync::Shard;
 use crate::shard_sync::audit::Audit;
 use crate::shard_sync::graph::ShardGraph;
 use crate::shard_sync::plan::missing_leases;
+use crate::shard_sync::view::{rows_of, table_key, table_lease};
 use crate::source::Source;
 use crate::store::Listing;
+use crate::stream::Stream;
 
 /// Compares shards and leases for one worker. All its writes are conditional or remove what is done, so all workers may.
 #[derive(Debug)]
 pub(super) struct Auditor<S: Source, F> {
     shop: Arc<Workshop<S, F>>,
     wake: Arc<Notify>,
-    audit: Audit,
+    /// What was seen of each stream.
+    audits: BTreeMap<Option<StreamId>, Audit>,
+    /// Streams with a hole that could not be closed.
+    partial: BTreeSet<Option<StreamId>>,
     rng: SmallRng,
 }
 
@@ -43,58 +49,97 @@ impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
             rng: shop.config.rng("audit"),
             shop,
             wake,
-            audit: Audit::new(ROUNDS),
+            audits: BTreeMap::new(),
+            partial: BTreeSet::new(),
         }
     }
 
     /// Audits for ever; where the fleet has a leader, only while this worker is it.
     pub(super) async fn run(mut self, membership: Arc<Membership>, leads: watch::Receiver<bool>) {
         loop {
-            // Workers that started together need not audit together.
+            let streams = self.shop.streams.borrow().streams();
+            self.forget_all_but(&streams);
+            let groups: Vec<&[Stream]> = streams.chunks(STREAMS_AT_ONCE).collect();
+            // Workers that started together need not audit together, and neither need many streams.
             let interval = self.shop.config.coordination.shard_sync_interval;
-            sleep(interval.mul_f64(self.rng.random_range(0.9..1.1))).await;
-            let is_mine = match membership.borrow().assignment() {
-                Assignment::Each => true,
-                Assignment::Leader => *leads.borrow(),
-            };
-            if is_mine {
-                self.round().await;
+            let pause = interval.mul_f64(self.rng.random_range(0.9..1.1) / groups.len().max(1) as f64);
+            if groups.is_empty() {
+                sleep(pause).await;
+            }
+            for group in groups {
+                sleep(pause).await;
+                let is_mine = match membership.borrow().assignment() {
+                    Assignment::Each => true,
+                    Assignment::Leader => *leads.borrow(),
+                };
+                if is_mine {
+                    self.round(group).await;
+                }
             }
         }
+    }
+
+    fn forget_all_but(&mut self, streams: &[Stream]) {
+        let is_read = |id: &Option<StreamId>| streams.iter().any(|stream| stream.id() == id.as_ref());
+        self.audits.retain(|id, _| is_read(id));
+        self.partial.retain(is_read);
     }
 
     #[tracing::instrument(name = "kcl.shard_sync", skip_all)]
-    async fn round(&mut self) {
-        let shards = match self.shop.source.list_shards().await {
-            Ok(shards) => shards,
-            Err(failure) => {
-                warn!(error = %chain(&failure), "shards cannot be listed");
+    async fn round(&mut self, streams: &[Stream]) {
+        let mut listed = Vec::new();
+        for stream in streams {
+            match self.shop.source.list_shards(stream).await {
+                Ok(shards) => listed.push((stream, ShardGraph::new(shards))),
+                Err(failure) => {
+                    warn!(stream = %stream, error = %chain(&failure), "shards cannot be listed");
+                }
+            }
+        }
+        if listed.is_empty() {
+            return;
+        }
+        // After the shards: a lease that is not there then was not made with its shard.
+        let table = match self.shop.store.list().await {
+            Ok(table) => table,
+            Err(error) => {
+                warn!(error = %chain(&error), "leases cannot be compared with shards");
                 return;
             }
         };
-        if let Err(error) = self.compare(shards).await {
-            warn!(error = %chain(&error), "leases cannot be compared with shards");
+        for (stream, shards) in listed {
+            if let Err(error) = self.compare(stream, &shards, &table).await {
+                warn!(stream = %stream, error = %chain(&error), "leases cannot be compared with shards");
+            }
         }
     }
 
-    async fn compare(&mut self, shards: Vec<Shard>) -> Result<(), StoreError> {
+    async fn compare(
+        &mut self,
+        stream: &Stream,
+        shards: &ShardGraph,
+        table: &Listing,
+    ) -> Result<(), StoreError> {
         let store = &self.shop.store;
-        let listing = store.list().await?;
-        let graph = ShardGraph::new(shards);
-        let start = self.shop.config.initial_position().start();
-        let findings = self.audit.on_round(&graph, &listing, start);
+        let id = stream.id();
+        let audit = self
+            .audits
+            .entry(id.cloned())
+            .or_insert_with(|| Audit::new(ROUNDS));
+        let findings = audit.on_round(shards, &rows_of(id, table), stream.start());
         if let Some(why) = &findings.distrust {
-            warn!(error = ?why, "listing of shards contradicts itself, the next one counts");
+            warn!(stream = %stream, error = ?why, "listing of shards contradicts itself, the next one counts");
         }
-        let created = create(&self.shop, &findings.create).await?;
-        let partial = findings.hole.is_some() && created == 0;
-        self.shop
-            .counters
-            .set(Metric::PartialLeases, usize::from(partial));
+        let created = create(&self.shop, stream, findings.create).await?;
+        match findings.hole.is_some() && created == 0 {
+            true => self.partial.insert(id.cloned()),
+            false => self.partial.remove(&id.cloned()),
+        };
+        self.shop.counters.set(Metric::PartialLeases, self.partial.len());
         if let Some(hole) = findings.hole {
-            warn!(leases = created, "hash keys {hole} had no lease");
+            warn!(stream = %stream, leases = created, "hash keys {hole} had no lease");
             self.shop.bell.ring(ConsumerEvent::HoleFound {
-                stream: self.shop.config.stream().clone(),
+                stream: stream.name().clone(),
                 hash_keys: hole,
                 leases_created: created,
             });
@@ -102,15 +147,14 @@ impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
         if created > 0 {
             self.wake.notify_one();
         }
-        for (lease_key, range) in &findings.fill {
-            store.set_hash_range(lease_key, range).await?;
+        for (planned, range) in &findings.fill {
+            store.set_hash_range(&table_key(id, planned), range).await?;
         }
         for removal in findings.remove {
-            store.delete(&removal.key).await?;
-            info!(lease_key = %removal.key, reason = ?removal.reason, "finished lease removed");
-            self.shop.bell.ring(ConsumerEvent::LeaseRemoved {
-                lease_key: removal.key,
-            });
+            let lease_key = table_key(id, &removal.key);
+            store.delete(&lease_key).await?;
+            info!(lease_key = %lease_key, reason = ?removal.reason, "finished lease removed");
+            self.shop.bell.ring(ConsumerEvent::LeaseRemoved { lease_key });
         }
         Ok(())
     }
@@ -122,41 +166,43 @@ impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
 /// mend, and a start is when one watches; later such a row is only warned of.
 pub(super) async fn create_missing<S: Source, F>(
     shop: &Workshop<S, F>,
+    stream: &Stream,
     shards: &[Shard],
 ) -> Result<usize, StoreError> {
-    let listing = shop.store.list().await?;
+    let listing = rows_of(stream.id(), &shop.store.list().await?);
     let is_listed = |key: &LeaseKey| shards.iter().any(|shard| shard.id.as_str() == key.as_str());
     for row in &listing.skipped {
         if let Some(key) = row.key.as_ref().filter(|key| is_listed(key)) {
-            let (key, attribute, reason) = (key.clone(), row.attribute, row.reason.clone());
+            let (attribute, reason) = (row.attribute, row.reason.clone());
             return Err(StoreError::Row {
-                key,
+                key: table_key(stream.id(), key),
                 attribute,
                 reason,
             });
         }
     }
-    create_planned(shop, &ShardGraph::new(shards.iter().cloned()), &listing).await
-}
-
-async fn create_planned<S: Source, F>(
-    shop: &Workshop<S, F>,
-    graph: &ShardGraph,
-    listing: &Listing,
-) -> Result<usize, StoreError> {
-    let plan = missing_leases(graph, listing, shop.config.initial_position().start());
+    let graph = ShardGraph::new(shards.iter().cloned());
+    let plan = missing_leases(&graph, &listing, stream.start());
     for odd in &plan.inconsistent {
         warn!(shard_id = %odd.child, parent = %odd.parent, "both a shard and its parent are open, the child is left for later");
     }
-    create(shop, &plan.create).await
+    create(shop, stream, plan.create).await
 }
 
 /// How many of these leases were not there before.
-async fn create<S: Source, F>(shop: &Workshop<S, F>, leases: &[Lease]) -> Result<usize, StoreError> {
+async fn create<S: Source, F>(
+    shop: &Workshop<S, F>,
+    stream: &Stream,
+    planned: Vec<Lease>,
+) -> Result<usize, StoreError> {
+    let leases: Vec<Lease> = planned
+        .into_iter()
+        .map(|lease| table_lease(stream.id(), lease))
+        .collect();
     let mut created = 0;
     // Side by side, and in their order all the same: a parent's row is asked for before its child's.
     let mut writes = FuturesOrdered::new();
-    for lease in leases {
+    for lease in &leases {
         if writes.len() >= CREATES_AT_ONCE
             && let Some(written) = writes.next().await
         {
@@ -173,6 +219,7 @@ async fn create<S: Source, F>(shop: &Workshop<S, F>, leases: &[Lease]) -> Result
 
 /// Ours: enough to make hundreds of leases in a second, and no storm on the table.
 const CREATES_AT_ONCE: usize = 16;
-
+/// Ours: a look at the table serves so many streams.
+const STREAMS_AT_ONCE: usize = 25;
 /// Source: KCL, `leasesRecoveryAuditorInconsistencyConfidenceThreshold`.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(3).expect("not zero");

@@ -256,7 +256,13 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
     /// One round. How many rows there are.
     async fn plan_and_write(&mut self) -> Result<u32, StoreError> {
         let store = Arc::clone(&self.shop.store);
-        let contents = store.scan().await?;
+        let mut contents = store.scan().await?;
+        {
+            // Rows of streams that are not read here are assigned by nobody.
+            let streams = self.shop.streams.borrow();
+            let leases = &mut contents.listing.leases;
+            leases.retain(|lease| streams.of_key(&lease.key).is_some());
+        }
         let elsewhere = match self.home {
             Home::SeparateTables => Some(store.separate().await?),
             Home::LeaseTable => None,

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use kinesis_aggregation::ShardId;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -104,19 +103,19 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
     pub(super) fn start(&mut self, held: HeldLease) {
         let key = held.lease().key.clone();
         let config = &self.shop.config;
-        let shard_id = match ShardId::new(key.as_str()) {
-            Ok(shard_id) => shard_id,
-            Err(why) => {
-                // Such a row is not taken in the first place.
-                error!(lease_key = %key, error = %why, "lease does not name a shard");
-                self.cooling
-                    .insert(key, Instant::now() + Duration::from_secs(3600));
-                return;
-            }
-        };
-        let shard = ShardContext::new(config.stream().clone(), shard_id, config.worker_id().clone());
+        let stream = self.shop.streams.borrow().of_key(&key).cloned();
         let store = Arc::clone(&self.shop.store);
         let (keeper, handle) = Keeper::new(store, held.clone(), self.outlet.clone());
+        let (Some(stream), Some(shard_id)) = (stream, key.shard()) else {
+            // Its stream was left while it was taken. A keeper without a handle gives its lease up.
+            self.tasks.spawn(async move {
+                let parting = Some(keeper.run().await);
+                let end = Some(End::Stopped);
+                Exit { key, end, parting }
+            });
+            return;
+        };
+        let shard = ShardContext::in_stream(&stream, shard_id, config.worker_id().clone());
         self.running.insert(key.clone(), handle.nudge());
         self.show(|state| {
             state.leases.insert(key.clone(), LeasePhase::WaitingForParents);
@@ -124,6 +123,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
         let job = Job {
             shop: Arc::clone(&self.shop),
             rooms: self.rooms.clone(),
+            stream,
             shard,
             lease: held.lease().clone(),
             keeper: handle.clone(),

@@ -19,17 +19,30 @@ use crate::processor::RecordProcessorFactory;
 use crate::shard_sync::Shard;
 use crate::source::Source;
 use crate::source::failure::{Failure, Kind};
+use crate::stream::Stream;
 
 /// Makes sure that there are leases to take; what the fleet is that takes them.
 pub(super) async fn start<S: Source, F: RecordProcessorFactory>(
     shop: &Workshop<S, F>,
 ) -> Result<Fleet, RunError> {
     // Neither needs the other, and a stream that is missing is told first.
-    let (shards, prepared) = tokio::join!(shards(shop), prepare_table(shop));
-    let shards = shards?;
+    let only = shop.config.only_stream();
+    let listed = async {
+        match &only {
+            Some(stream) => Some((stream, shards(shop, stream).await)),
+            // Of several streams, one that is missing is no reason to keep from the others.
+            None => None,
+        }
+    };
+    let (listed, prepared) = tokio::join!(listed, prepare_table(shop));
+    let listed = listed.map(|(stream, shards)| shards.map(|shards| (stream, shards)));
+    let listed = listed.transpose()?;
     prepared?;
     let fleet = join_fleet(shop).await?;
-    let leases_created = sync_leases(shop, &shards).await?;
+    let leases_created = match listed {
+        Some((stream, shards)) => sync_leases(shop, stream, &shards).await?,
+        None => 0,
+    };
     if leases_created > 0 {
         info!(leases = leases_created, "leases created for shards without one");
     }
@@ -48,16 +61,16 @@ async fn join_fleet<S: Source, F: RecordProcessorFactory>(shop: &Workshop<S, F>)
     }
 }
 
-async fn shards<S: Source, F>(shop: &Workshop<S, F>) -> Result<Vec<Shard>, RunError> {
+async fn shards<S: Source, F>(shop: &Workshop<S, F>, stream: &Stream) -> Result<Vec<Shard>, RunError> {
     let patience = shop.config.coordination.start_timeout;
     let listed = until(
         patience,
         shop.config.rng("start/list").random(),
-        || shop.source.list_shards(),
+        || shop.source.list_shards(stream),
         |failure| failure.kind.is_transient(),
     )
     .await;
-    let stream = shop.config.stream().clone();
+    let stream = stream.name().clone();
     match listed {
         Ok(shards) if shards.is_empty() => Err(RunError::Shards {
             stream,
@@ -105,13 +118,17 @@ async fn prepare_table<S: Source, F>(shop: &Workshop<S, F>) -> Result<(), RunErr
     prepared.await.map_err(|source| unusable(shop, source))
 }
 
-async fn sync_leases<S: Source, F>(shop: &Workshop<S, F>, shards: &[Shard]) -> Result<usize, RunError> {
+async fn sync_leases<S: Source, F>(
+    shop: &Workshop<S, F>,
+    stream: &Stream,
+    shards: &[Shard],
+) -> Result<usize, RunError> {
     let patience = shop.config.coordination.start_timeout;
     let jitter = shop.config.rng("start/sync").random();
     let synced = until(
         patience,
         jitter,
-        || create_missing(shop, shards),
+        || create_missing(shop, stream, shards),
         StoreError::is_retryable,
     );
     synced.await.map_err(|source| unusable(shop, source))

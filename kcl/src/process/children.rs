@@ -6,12 +6,13 @@ use kinesis_aggregation::ShardId;
 use tracing::info;
 
 use crate::error::StoreError;
-use crate::lease::LeaseKey;
 use crate::shard_sync::Shard;
 use crate::shard_sync::children::{ChildLeases, ChildShard, child_leases};
+use crate::shard_sync::view::table_lease;
 use crate::source::failure::Failure;
 use crate::source::{ShardEnd, Source};
 use crate::store::LeaseStore;
+use crate::stream::Stream;
 
 /// Why the children cannot be recorded yet. All of it may pass.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,7 @@ pub(crate) enum ChildrenError {
 pub(crate) async fn record_children(
     source: &impl Source,
     store: &dyn LeaseStore,
+    stream: &Stream,
     finished: &ShardId,
     end: &ShardEnd,
     patient: bool,
@@ -42,7 +44,7 @@ pub(crate) async fn record_children(
     let mut listed: Option<Vec<Shard>> = None;
     let mut children = end.children.clone();
     if children.is_empty() {
-        let shards = source.list_shards().await?;
+        let shards = source.list_shards(stream).await?;
         children = children_in(&shards, finished);
         if children.is_empty() && patient && shards.iter().any(|shard| shard.id == *finished) {
             return Err(ChildrenError::NoneListed);
@@ -53,7 +55,7 @@ pub(crate) async fn record_children(
     let mut present = BTreeSet::from([finished.clone()]);
     let parents: BTreeSet<&ShardId> = children.iter().flat_map(|child| &child.parents).collect();
     for parent in parents {
-        if parent != finished && store.get(&LeaseKey::of_shard(parent)).await?.is_some() {
+        if parent != finished && store.get(&stream.lease_key(parent)).await?.is_some() {
             present.insert(parent.clone());
         }
     }
@@ -64,7 +66,7 @@ pub(crate) async fn record_children(
             ChildLeases::WaitFor(other) => {
                 let shards = match listed.take() {
                     Some(shards) => shards,
-                    None => source.list_shards().await?,
+                    None => source.list_shards(stream).await?,
                 };
                 if shards.iter().any(|shard| shard.id == other) {
                     return Err(ChildrenError::Waiting(other));
@@ -77,15 +79,16 @@ pub(crate) async fn record_children(
     };
 
     let mut created = 0;
-    for lease in &leases {
-        if store.create(lease).await? {
+    for lease in leases {
+        let lease = table_lease(stream.id(), lease);
+        if store.create(&lease).await? {
             created += 1;
             info!(lease_key = %lease.key, shard_id = %finished, "lease created for a child of a finished shard");
         }
     }
     let ids: Vec<ShardId> = children.into_iter().map(|child| child.id).collect();
     if !ids.is_empty() {
-        store.set_children(&LeaseKey::of_shard(finished), &ids).await?;
+        store.set_children(&stream.lease_key(finished), &ids).await?;
     }
     Ok(created)
 }

@@ -21,12 +21,13 @@ use crate::lease::Lease;
 use crate::processor::RecordProcessorFactory;
 use crate::shard::machine::{End, Event, Interrupt, Machine, Step};
 use crate::source::Source;
-use crate::stream::ShardContext;
+use crate::stream::{ShardContext, Stream};
 
 /// One lease to be driven.
 pub(crate) struct Job<S, F> {
     pub(crate) shop: Arc<Workshop<S, F>>,
     pub(crate) rooms: Rooms,
+    pub(crate) stream: Stream,
     pub(crate) shard: ShardContext,
     pub(crate) lease: Lease,
     pub(crate) keeper: KeeperHandle,
@@ -40,6 +41,7 @@ pub(crate) async fn drive<S: Source, F: RecordProcessorFactory>(job: Job<S, F>) 
     let Job {
         shop,
         rooms,
+        stream,
         shard,
         lease,
         keeper,
@@ -52,7 +54,7 @@ pub(crate) async fn drive<S: Source, F: RecordProcessorFactory>(job: Job<S, F>) 
         told: None,
     };
     let mut machine = Machine::new(lease.is_finished());
-    let mut hands = Hands::new(shop, rooms, shard, lease, keeper.clone());
+    let mut hands = Hands::new(shop, rooms, stream, shard, lease, keeper.clone());
     let mut step = machine.first();
     loop {
         if let Step::Done(end) = step {

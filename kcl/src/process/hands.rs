@@ -12,7 +12,7 @@ use futures::FutureExt as _;
 use kinesis_aggregation::HashKeyRange;
 use rand::Rng as _;
 use rand::rngs::SmallRng;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error, info, warn};
 
@@ -22,7 +22,7 @@ use super::keeper::{Command, KeeperHandle, chain};
 use super::rooms::Rooms;
 use crate::config::{Backoff, ConsumerConfig};
 use crate::events::{Bell, ConsumerEvent};
-use crate::lease::{Lease, LeaseKey};
+use crate::lease::Lease;
 use crate::metrics::{Counters, Metric};
 use crate::position::Checkpoint;
 use crate::processor::{Initialization, RecordBatch, RecordProcessor, RecordProcessorFactory};
@@ -31,7 +31,8 @@ use crate::shard::start::StartAt;
 use crate::source::ahead::{Budget, HeldBatch, ReadAhead};
 use crate::source::{ShardEnd, Source};
 use crate::store::LeaseStore;
-use crate::stream::ShardContext;
+use crate::stream::{ShardContext, Stream};
+use crate::streams::directory::Directory;
 
 /// What all drivers of a consumer share.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct Workshop<S, F> {
     pub(crate) source: Arc<S>,
     pub(crate) store: Arc<dyn LeaseStore>,
     pub(crate) factory: Arc<F>,
+    /// The streams that are read at the moment.
+    pub(crate) streams: watch::Sender<Directory>,
     pub(crate) budget: Budget,
     pub(crate) tally: Tally,
     pub(crate) bell: Bell,
@@ -57,6 +60,7 @@ pub(crate) struct Tally {
 pub(super) struct Hands<S: Source, F: RecordProcessorFactory> {
     shop: Arc<Workshop<S, F>>,
     rooms: Rooms,
+    stream: Stream,
     shard: ShardContext,
     /// As it was taken.
     lease: Lease,
@@ -76,14 +80,16 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
     pub(super) fn new(
         shop: Arc<Workshop<S, F>>,
         rooms: Rooms,
+        stream: Stream,
         shard: ShardContext,
         lease: Lease,
         keeper: KeeperHandle,
     ) -> Self {
-        let rng = shop.config.rng(&format!("process/{}", shard.shard_id()));
+        let rng = shop.config.rng(&format!("process/{}", shard.lease_key()));
         Self {
             shop,
             rooms,
+            stream,
             shard,
             lease,
             checkpointer: Checkpointer::new(keeper.clone()),
@@ -130,7 +136,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
 
     async fn check_parents(&mut self) -> Event {
         for parent in self.lease.parents.clone() {
-            let (store, key) = (Arc::clone(&self.shop.store), LeaseKey::of_shard(&parent));
+            let (store, key) = (Arc::clone(&self.shop.store), self.stream.lease_key(&parent));
             match self.rooms.in_office(async move { store.get(&key).await }).await {
                 Ok(None) => {}
                 Ok(Some(lease)) if lease.is_finished() => {}
@@ -145,7 +151,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
     }
 
     async fn initialize(&mut self) -> Event {
-        let initial = self.shop.config.initial_position();
+        let initial = self.stream.position();
         let Some(start) = StartAt::of_checkpoint(&self.lease.checkpoint, initial) else {
             // The machine begins a finished lease elsewhere.
             return Event::Panicked;
@@ -171,7 +177,10 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         }
         info!(position = %self.lease.checkpoint, "processing starts");
         let range = self.lease.hash_range.unwrap_or(HashKeyRange::FULL);
-        let reader = self.shop.source.open(self.shard.shard_id().clone(), range, start);
+        let reader = self
+            .shop
+            .source
+            .open(&self.stream, self.shard.shard_id().clone(), range, start);
         self.reading = Some(ReadAhead::start(reader, self.shop.budget.clone()));
         Event::Initialized
     }
@@ -247,7 +256,9 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         let patient = self.failures < CHILDREN_PATIENCE;
         let (source, store) = (Arc::clone(&self.shop.source), Arc::clone(&self.shop.store));
         let (finished, end) = (self.shard.shard_id().clone(), self.end.clone());
-        let recording = async move { record_children(&*source, &*store, &finished, &end, patient).await };
+        let stream = self.stream.clone();
+        let recording =
+            async move { record_children(&*source, &*store, &stream, &finished, &end, patient).await };
         match self.rooms.in_office(recording).await {
             Ok(leases_created) => {
                 self.shop.counters.add(Metric::CreatedLeases, leases_created);

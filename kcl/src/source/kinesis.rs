@@ -1,4 +1,4 @@
-//! The stream in Kinesis: the SDK's calls, their answers in our words.
+//! Streams in Kinesis: the SDK's calls, their answers in our words.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -20,8 +20,9 @@ use crate::position::SequenceNumber;
 use crate::shard::start::StartAt;
 use crate::shard_sync::Shard;
 use crate::shard_sync::children::ChildShard;
+use crate::stream::Stream;
 
-/// One stream in Kinesis. Reads are repeated by their reader, so the SDK repeats none; listings are repeated by the SDK.
+/// The streams of one account and region. Reads are repeated by their reader, so the SDK repeats none; listings are repeated by the SDK.
 #[derive(Debug, Clone)]
 pub(crate) struct KinesisStream {
     data: Client,
@@ -81,12 +82,18 @@ impl KinesisStream {
         &self.config
     }
 
-    pub(crate) async fn shard_iterator(&self, shard: &ShardId, start: &StartAt) -> Result<String, Failure> {
+    pub(crate) async fn shard_iterator(
+        &self,
+        stream: &Stream,
+        shard: &ShardId,
+        start: &StartAt,
+    ) -> Result<String, Failure> {
         const OPERATION: &str = "GetShardIterator";
         let call = self
             .data
             .get_shard_iterator()
-            .stream_name(self.config.stream().as_str())
+            .set_stream_arn(arn(stream))
+            .set_stream_name(name(stream))
             .shard_id(shard.as_str());
         let call = match start {
             StartAt::TrimHorizon => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
@@ -110,11 +117,12 @@ impl KinesisStream {
             .ok_or_else(|| Failure::bad_answer(OPERATION, "no iterator in the answer"))
     }
 
-    pub(crate) async fn records(&self, iterator: &str) -> Result<Page, Failure> {
+    pub(crate) async fn records(&self, stream: &Stream, iterator: &str) -> Result<Page, Failure> {
         const OPERATION: &str = "GetRecords";
         let output = self
             .data
             .get_records()
+            .set_stream_arn(arn(stream))
             .shard_iterator(iterator)
             .limit(i32::try_from(self.config.retrieval.max_records).unwrap_or(i32::MAX))
             .send()
@@ -142,8 +150,8 @@ impl KinesisStream {
     }
 
     /// What it means that a read says there is no such thing: the end of the shard, if its stream is still there without it.
-    pub(crate) async fn is_shard_gone(&self, shard: &ShardId) -> Result<bool, Failure> {
-        let shards = self.list_shards().await?;
+    pub(crate) async fn is_shard_gone(&self, stream: &Stream, shard: &ShardId) -> Result<bool, Failure> {
+        let shards = self.list_shards(stream).await?;
         Ok(!shards.is_empty() && shards.iter().all(|listed| listed.id != *shard))
     }
 }
@@ -151,12 +159,13 @@ impl KinesisStream {
 impl Source for KinesisStream {
     type Reader = PollingReader;
 
-    async fn list_shards(&self) -> Result<Vec<Shard>, Failure> {
+    async fn list_shards(&self, stream: &Stream) -> Result<Vec<Shard>, Failure> {
         const OPERATION: &str = "ListShards";
         let first = self
             .control
             .list_shards()
-            .stream_name(self.config.stream().as_str());
+            .set_stream_arn(arn(stream))
+            .set_stream_name(name(stream));
         let mut call = first.clone();
         let mut shards = Vec::new();
         loop {
@@ -192,9 +201,18 @@ impl Source for KinesisStream {
         }
     }
 
-    fn open(&self, shard: ShardId, range: HashKeyRange, start: StartAt) -> PollingReader {
-        PollingReader::new(self.clone(), shard, range, start)
+    fn open(&self, stream: &Stream, shard: ShardId, range: HashKeyRange, start: StartAt) -> PollingReader {
+        PollingReader::new(self.clone(), stream.clone(), shard, range, start)
     }
+}
+
+/// How a stream is asked for: by its ARN where that is known, else by its name.
+fn arn(stream: &Stream) -> Option<String> {
+    stream.arn().map(ToString::to_string)
+}
+
+fn name(stream: &Stream) -> Option<String> {
+    stream.arn().is_none().then(|| stream.name().as_str().to_owned())
 }
 
 fn raw_record(record: types::Record) -> Result<RawRecord, BoxError> {

@@ -23,16 +23,17 @@ use crate::record::{ClientRecord, DroppedRecords};
 use crate::shard::start::StartAt;
 use crate::shard_sync::Shard;
 use crate::shard_sync::children::ChildShard;
+use crate::stream::Stream;
 
-/// One stream, as far as a consumer needs it.
+/// Streams, as far as a consumer needs them.
 pub(crate) trait Source: fmt::Debug + Send + Sync + 'static {
     type Reader: Reader;
 
-    /// All shards the stream still lists.
-    fn list_shards(&self) -> impl Future<Output = Result<Vec<Shard>, Failure>> + Send;
+    /// All shards a stream still lists.
+    fn list_shards(&self, stream: &Stream) -> impl Future<Output = Result<Vec<Shard>, Failure>> + Send;
 
     /// A reader of one shard. Nothing is asked yet.
-    fn open(&self, shard: ShardId, range: HashKeyRange, start: StartAt) -> Self::Reader;
+    fn open(&self, stream: &Stream, shard: ShardId, range: HashKeyRange, start: StartAt) -> Self::Reader;
 }
 
 /// Reads one shard. Call [`due`](Self::due), then [`read`](Self::read), and so on until a batch with an end.

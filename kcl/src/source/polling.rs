@@ -17,11 +17,13 @@ use crate::process::keeper::chain;
 use crate::processor::RecordBatch;
 use crate::shard::prefetch::Pace;
 use crate::shard::start::StartAt;
+use crate::stream::Stream;
 
 /// A reader that polls.
 #[derive(Debug)]
 pub(crate) struct PollingReader {
-    stream: KinesisStream,
+    source: KinesisStream,
+    stream: Stream,
     shard: ShardId,
     range: HashKeyRange,
     start: StartAt,
@@ -37,10 +39,17 @@ pub(crate) struct PollingReader {
 }
 
 impl PollingReader {
-    pub(crate) fn new(stream: KinesisStream, shard: ShardId, range: HashKeyRange, start: StartAt) -> Self {
-        let pace = Pace::new(stream.config().retrieval.idle);
-        let rng = stream.config().rng(&format!("read/{shard}"));
+    pub(crate) fn new(
+        source: KinesisStream,
+        stream: Stream,
+        shard: ShardId,
+        range: HashKeyRange,
+        start: StartAt,
+    ) -> Self {
+        let pace = Pace::new(source.config().retrieval.idle);
+        let rng = source.config().rng(&format!("read/{}", stream.lease_key(&shard)));
         Self {
+            source,
             stream,
             shard,
             range,
@@ -65,11 +74,17 @@ impl PollingReader {
             reason = "the service compares it with its own wall clock"
         )]
         let asked = SystemTime::now();
-        let iterator = match self.stream.shard_iterator(&self.shard, &place).await {
+        let iterator = match self
+            .source
+            .shard_iterator(&self.stream, &self.shard, &place)
+            .await
+        {
             Err(failure) if failure.kind == Kind::InvalidArgument => match place.when_refused() {
                 Some(instead) => {
                     warn!(shard_id = %self.shard, position = ?place, error = %chain(&failure), "place is not usable any more, reading on with the oldest record kept");
-                    self.stream.shard_iterator(&self.shard, &instead).await?
+                    self.source
+                        .shard_iterator(&self.stream, &self.shard, &instead)
+                        .await?
                 }
                 None => return Err(failure),
             },
@@ -84,7 +99,7 @@ impl PollingReader {
     async fn page(&mut self) -> Result<Page, Failure> {
         let iterator = self.iterator().await?;
         self.pace.on_call(now());
-        self.stream.records(&iterator).await
+        self.source.records(&self.stream, &iterator).await
     }
 
     /// A batch from a page. Nothing is awaited from here on, so a dropped call has either read the page or not.
@@ -122,7 +137,7 @@ impl PollingReader {
             }
             // An iterator that the service calls invalid is as good as expired.
             Kind::InvalidArgument => self.iterator = None,
-            Kind::NotFound => match self.stream.is_shard_gone(&self.shard).await {
+            Kind::NotFound => match self.source.is_shard_gone(&self.stream, &self.shard).await {
                 Ok(true) => {
                     warn!(shard_id = %self.shard, "shard is gone, with what was not read of it");
                     return Some(Batch {

@@ -22,8 +22,9 @@ use crate::processor::RecordBatch;
 fn reader(rules: &[&Rule], start: StartAt) -> PollingReader {
     let client = mock_client!(aws_sdk_kinesis, RuleMode::Sequential, rules);
     let config = Arc::new(ConsumerConfig::builder("app", "sales").build().unwrap());
-    let stream = KinesisStream::new(&client.config().to_builder(), config);
-    PollingReader::new(stream, ShardId::from_number(0), HashKeyRange::FULL, start)
+    let stream = Stream::only(config.stream().clone(), config.initial_position());
+    let source = KinesisStream::new(&client.config().to_builder(), config);
+    PollingReader::new(source, stream, ShardId::from_number(0), HashKeyRange::FULL, start)
 }
 
 /// Answers with an iterator if exactly this place is asked for.

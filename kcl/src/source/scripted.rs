@@ -14,6 +14,7 @@ use crate::position::SequenceNumber;
 use crate::processor::RecordBatch;
 use crate::shard::start::StartAt;
 use crate::shard_sync::Shard;
+use crate::stream::Stream;
 
 /// A stream. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -119,7 +120,7 @@ impl ScriptedStream {
 impl Source for ScriptedStream {
     type Reader = ScriptedReader;
 
-    async fn list_shards(&self) -> Result<Vec<Shard>, Failure> {
+    async fn list_shards(&self, _: &Stream) -> Result<Vec<Shard>, Failure> {
         let state = self.state.lock().unwrap();
         if let Some(kind) = state.failing_lists {
             let (code, source) = ("Scripted".to_owned(), "as told".into());
@@ -133,7 +134,7 @@ impl Source for ScriptedStream {
         Ok(state.shards.values().map(|shard| shard.listed.clone()).collect())
     }
 
-    fn open(&self, shard: ShardId, range: HashKeyRange, start: StartAt) -> ScriptedReader {
+    fn open(&self, _: &Stream, shard: ShardId, range: HashKeyRange, start: StartAt) -> ScriptedReader {
         let from = match start {
             StartAt::TrimHorizon => 0,
             StartAt::AtSequence(number) => number.as_str().parse().unwrap(),

@@ -113,6 +113,7 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         let now = Instant::now().into_std();
         self.observed.observe(&listing.leases, now);
         self.greet(&listing, now);
+        let listing = self.of_streams_read(listing);
         let me = self.shop.config.worker_id().clone();
         for lease in &listing.leases {
             if lease.hand_over_pending() || lease.owner.as_ref() != Some(&me) {
@@ -147,6 +148,15 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         Ok(self.next_look(now))
     }
 
+    /// What there is to plan about: rows of streams that are not read are none of this worker's business.
+    fn of_streams_read(&self, mut listing: Listing) -> Listing {
+        let streams = self.shop.streams.borrow();
+        listing
+            .leases
+            .retain(|lease| streams.of_key(&lease.key).is_some());
+        listing
+    }
+
     /// Under a leader, in a large table: asks the index for leases that bear this worker's name and takes them, between looks at
     /// the whole table. When to come again; `None`: it is time for such a look, or the index is of no use.
     async fn discover(&self, shards: &mut Shards<S, F>) -> Option<Instant> {
@@ -163,7 +173,8 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             }
         };
         for row in named {
-            if shards.holds(&row.key) || shards.is_cooling(&row.key) || row.is_finished() {
+            let is_read = self.shop.streams.borrow().of_key(&row.key).is_some();
+            if !is_read || shards.holds(&row.key) || shards.is_cooling(&row.key) || row.is_finished() {
                 continue;
             }
             let take = self.take_one(row).await;
@@ -326,6 +337,7 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         let now = Instant::now().into_std();
         self.observed.observe(&listing.leases, now);
         self.greet(&listing, now);
+        let listing = self.of_streams_read(listing);
         let snapshot = self.snapshot(&listing, held, now);
         let anybody = self.membership.borrow().hand_overs() == HandOvers::OfAll;
         let notices = |worker: &WorkerId| anybody || self.peers.notices(worker);

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use kinesis_aggregation::ShardId;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -28,12 +27,9 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         rows: &HashMap<&LeaseKey, &Lease>,
         shards: &mut Shards<S, F>,
     ) -> Result<(), StoreError> {
-        // Rows of several streams in one table name a stream before the shard, and are not for us.
-        let readable = |key: &&LeaseKey| ShardId::new(key.as_str()).is_ok();
         let free = plan
             .take
             .iter()
-            .filter(readable)
             // A held lease that lost its owner is its keeper's to lose first.
             .filter(|key| !shards.holds(key) && !shards.is_cooling(key));
         let wanted: Vec<Lease> = free

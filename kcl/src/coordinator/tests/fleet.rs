@@ -77,6 +77,7 @@ impl Fleet {
             source: Arc::new(self.stream.clone()),
             store,
             factory: Arc::new(factory),
+            streams: watch::Sender::new(config.directory()),
             budget: Budget::new(config.retrieval.prefetch_bytes),
             tally: Tally::default(),
             bell: Bell::new(),
