@@ -17,6 +17,7 @@ use crate::fleet::{NewFleet, VersionSetting};
 use crate::health::{ConsumerState, Health, Stage};
 use crate::lease::scan_pace::ScanPace;
 use crate::metrics::{Counters, MetricsSnapshot};
+use crate::process::halt::Halt;
 use crate::process::hands::{Tally, Workshop};
 use crate::processor::RecordProcessorFactory;
 use crate::source::ahead::Budget;
@@ -196,6 +197,7 @@ impl ConsumerBuilder {
             tally: Tally::default(),
             bell: Bell::new(),
             counters: Counters::new(config.worker_id().clone()),
+            halt: Halt::default(),
             config,
         };
         Ok(Consumer {

@@ -87,7 +87,7 @@ pub use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
 pub use lease::{LeaseKey, PendingCheckpoint, WorkerId};
 pub use position::{Checkpoint, Position, SequenceNumber};
 pub use process::{AsPosition, Checkpointer};
-pub use processor::{Initialization, RecordBatch, RecordProcessor, RecordProcessorFactory};
+pub use processor::{Initialization, RecordBatch, RecordProcessor, RecordProcessorFactory, WorkUntil};
 pub use record::{ClientRecord, DroppedRecords};
 pub use store::LeaseStore;
 pub use store::dynamodb::DynamoDbLeaseStore;

@@ -9,7 +9,7 @@
 //! All calls for one shard come one after another; different shards run at the same time. Exactly one of the
 //! three ends is the last call, unless the consumer is dropped or the processor panics.
 
-use std::future::{Future, ready};
+use std::future::{Future, pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::lease::PendingCheckpoint;
 use crate::position::{Checkpoint, Position};
 use crate::process::Checkpointer;
 use crate::record::{ClientRecord, DroppedRecords};
+use crate::source::ahead::Hold;
 use crate::stream::ShardContext;
 
 /// What is done with the records of one shard (KCL: `ShardRecordProcessor`).
@@ -30,6 +31,10 @@ use crate::stream::ShardContext;
 /// When the lease is lost while a method waits, its future is dropped at that point and
 /// [`lease_lost`](Self::lease_lost) is called: somebody else may have started on the same records.
 pub trait RecordProcessor: Send + 'static {
+    /// Whether batches are only accepted by `process_records`, and their records counted and checkpointed as they are done.
+    #[doc(hidden)]
+    const BY_RECORD: bool = false;
+
     /// Called before all other methods, once it succeeds. Default: does nothing.
     fn initialize(&mut self, input: Initialization<'_>) -> impl Future<Output = Result<(), BoxError>> + Send {
         let _ = input;
@@ -45,6 +50,24 @@ pub trait RecordProcessor: Send + 'static {
         batch: RecordBatch,
         checkpointer: &Checkpointer,
     ) -> impl Future<Output = Result<(), BoxError>> + Send;
+
+    /// Goes on with what [`process_records`](Self::process_records) has accepted and not finished, for processors that
+    /// return from it early. Called between the other methods; what it does is subject to the same fencing as they are.
+    ///
+    /// Default: nothing is left to do, so that there is always room, and everything is finished.
+    ///
+    /// # Cancel safety
+    /// Must lose nothing when its future is dropped at any await, which is what happens when a batch comes: keep what
+    /// goes on in `self`.
+    fn work_on(&mut self, until: WorkUntil, checkpointer: &Checkpointer) -> impl Future<Output = ()> + Send {
+        let _ = checkpointer;
+        async move {
+            match until {
+                WorkUntil::Room | WorkUntil::Finished => {}
+                WorkUntil::Interrupted => pending().await,
+            }
+        }
+    }
 
     /// Another worker has the shard, or may have it soon. Nothing can be checkpointed any more. Default: does
     /// nothing.
@@ -71,6 +94,18 @@ pub trait RecordProcessor: Send + 'static {
         let _ = checkpointer;
         ready(Ok(()))
     }
+}
+
+/// When [`RecordProcessor::work_on`] is to return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WorkUntil {
+    /// When another batch may come. Until then none is read.
+    Room,
+    /// Never: its future is dropped when there is something else to do.
+    Interrupted,
+    /// When every record is finished, because the shard has ended.
+    Finished,
 }
 
 /// Makes the processor of each shard whose lease is won (KCL: `ShardRecordProcessorFactory`).
@@ -127,6 +162,9 @@ impl<'a> Initialization<'a> {
 }
 
 /// Records of one shard, in their order (KCL: `ProcessRecordsInput`). A clone copies no records.
+///
+/// A batch that is kept counts against [`prefetch_bytes`](crate::ConsumerConfigBuilder::prefetch_bytes) until its last
+/// clone is dropped; records taken out of it do not.
 #[derive(Debug, Clone, Default)]
 pub struct RecordBatch {
     records: Arc<Vec<ClientRecord>>,
@@ -134,6 +172,8 @@ pub struct RecordBatch {
     from: usize,
     behind_latest: Option<Duration>,
     dropped: Arc<Vec<DroppedRecords>>,
+    /// The part of the memory budget that these records take.
+    hold: Option<Hold>,
 }
 
 impl RecordBatch {
@@ -145,7 +185,13 @@ impl RecordBatch {
             from: 0,
             behind_latest,
             dropped: Arc::default(),
+            hold: None,
         }
+    }
+
+    /// Counts against the budget for as long as the batch or a clone of it is there.
+    pub(crate) fn keep(&mut self, hold: Hold) {
+        self.hold = Some(hold);
     }
 
     pub(crate) fn with_dropped(mut self, dropped: Vec<DroppedRecords>) -> Self {

@@ -96,6 +96,7 @@ impl<S: Source, F: RecordProcessorFactory> Worker<S, F> {
             biased;
             ended = attend(&mut assigner, &mut shards, &board, &stop, &news) => ended,
             error = follow(Arc::clone(&shop), membership, offices.leads.clone()) => Err(error),
+            error = shop.halt.asked() => Err(error),
         };
         if let Err(error) = &ended {
             error!(error = %chain(error), "consumer cannot go on");

@@ -110,7 +110,7 @@ fn phase(step: Step) -> LeasePhase {
         Step::Initialize => LeasePhase::Initializing,
         Step::Read | Step::Process => LeasePhase::Running,
         Step::Pause => LeasePhase::Retrying,
-        Step::RecordChildren | Step::EndShard => LeasePhase::Ending,
+        Step::Finish { .. } | Step::RecordChildren | Step::EndShard => LeasePhase::Ending,
         Step::RequestShutdown | Step::TellLost | Step::GiveUp | Step::Done(_) => LeasePhase::Leaving,
     }
 }

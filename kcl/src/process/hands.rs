@@ -18,6 +18,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Checkpointer;
 use super::children::record_children;
+use super::halt::Halt;
 use super::keeper::{Command, KeeperHandle, chain};
 use super::rooms::Rooms;
 use crate::config::{Backoff, ConsumerConfig};
@@ -25,7 +26,7 @@ use crate::events::{Bell, ConsumerEvent};
 use crate::lease::Lease;
 use crate::metrics::{Counters, Metric};
 use crate::position::Checkpoint;
-use crate::processor::{Initialization, RecordBatch, RecordProcessor, RecordProcessorFactory};
+use crate::processor::{Initialization, RecordBatch, RecordProcessor, RecordProcessorFactory, WorkUntil};
 use crate::shard::machine::{Event, Step};
 use crate::shard::start::StartAt;
 use crate::source::ahead::{Budget, HeldBatch, ReadAhead};
@@ -47,6 +48,7 @@ pub(crate) struct Workshop<S, F> {
     pub(crate) tally: Tally,
     pub(crate) bell: Bell,
     pub(crate) counters: Counters,
+    pub(crate) halt: Halt,
 }
 
 /// What was processed, over all shards.
@@ -113,12 +115,16 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
                 Event::Paused
             }
             Step::Pause => {
-                sleep(self.next_pause()).await;
-                Event::Paused
+                let pause = sleep(self.next_pause());
+                match beside(&mut self.processor, &self.checkpointer, pause).await {
+                    Ok(()) => Event::Paused,
+                    Err(panic) => self.panicked("work_on", &*panic),
+                }
             }
             Step::Initialize => self.initialize().await,
             Step::Read => self.read().await,
             Step::Process => self.process().await,
+            Step::Finish { hurry } => self.finish(hurry).await,
             Step::RecordChildren => self.record_children().await,
             Step::EndShard => self.end_shard().await,
             Step::RequestShutdown => self.request_shutdown().await,
@@ -186,12 +192,26 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
     }
 
     async fn read(&mut self) -> Event {
-        let Some(reading) = &mut self.reading else {
+        let Self {
+            reading,
+            processor,
+            checkpointer,
+            ..
+        } = self;
+        let Some(reading) = reading else {
             return pending().await;
         };
-        let Some(mut held) = reading.next().await else {
-            error!("reader ended before the end of the shard");
-            return Event::Panicked;
+        let next = match work_on(processor, WorkUntil::Room, checkpointer).await {
+            Ok(()) => beside(processor, checkpointer, reading.next()).await,
+            Err(panic) => Err(panic),
+        };
+        let mut held = match next {
+            Ok(Some(held)) => held,
+            Ok(None) => {
+                error!("reader ended before the end of the shard");
+                return Event::Panicked;
+            }
+            Err(panic) => return self.panicked("work_on", &*panic),
         };
         // Reading starts AT the checkpoint, because the rest of an aggregate may be to do.
         held.batch.records.skip_done(&self.lease.checkpoint);
@@ -227,7 +247,9 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
             Ok(Ok(())) => {
                 tell(&self.keeper, Command::Processed).await;
                 self.in_hand = None;
-                self.shop.tally.records.fetch_add(count, Ordering::Relaxed);
+                if !F::Processor::BY_RECORD {
+                    self.shop.tally.records.fetch_add(count, Ordering::Relaxed);
+                }
                 self.shop.tally.batches.fetch_add(1, Ordering::Relaxed);
                 debug!(records = count, "processed");
                 Event::Processed
@@ -249,6 +271,20 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
             held.batch.records.skip_done(&written);
         }
         (!held.batch.is_empty()).then(|| held.batch.records.clone())
+    }
+
+    /// Waits until the processor has nothing left to do, or sees whether it has.
+    async fn finish(&mut self, hurry: bool) -> Event {
+        let working = work_on(&mut self.processor, WorkUntil::Finished, &self.checkpointer);
+        let finished = match hurry {
+            true => working.now_or_never(),
+            false => Some(working.await),
+        };
+        match finished {
+            Some(Ok(())) => Event::Finished,
+            Some(Err(panic)) => self.panicked("work_on", &*panic),
+            None => Event::Unfinished,
+        }
     }
 
     async fn record_children(&mut self) -> Event {
@@ -372,7 +408,43 @@ async fn tell(keeper: &KeeperHandle, command: Command) {
 #[error("the end of the shard must be checkpointed")]
 struct NotCheckpointed;
 
-async fn unwound<T>(call: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
+/// Lets a processor go on with what it accepted.
+async fn work_on<P: RecordProcessor>(
+    processor: &mut Option<P>,
+    until: WorkUntil,
+    checkpointer: &Checkpointer,
+) -> Result<(), Panic> {
+    let Some(processor) = processor else {
+        return match until {
+            WorkUntil::Room | WorkUntil::Finished => Ok(()),
+            WorkUntil::Interrupted => pending().await,
+        };
+    };
+    unwound(async { processor.work_on(until, checkpointer).await }).await
+}
+
+/// Waits, and lets a processor go on meanwhile.
+async fn beside<P: RecordProcessor, T>(
+    processor: &mut Option<P>,
+    checkpointer: &Checkpointer,
+    wait: impl Future<Output = T>,
+) -> Result<T, Panic> {
+    let working = async {
+        match work_on(processor, WorkUntil::Interrupted, checkpointer).await {
+            Ok(()) => pending().await,
+            Err(panic) => panic,
+        }
+    };
+    tokio::select! {
+        biased;
+        done = wait => Ok(done),
+        panic = working => Err(panic),
+    }
+}
+
+type Panic = Box<dyn Any + Send>;
+
+async fn unwound<T>(call: impl Future<Output = T>) -> Result<T, Panic> {
     AssertUnwindSafe(call).catch_unwind().await
 }
 

@@ -11,6 +11,7 @@
 mod checkpointer;
 mod children;
 pub(crate) mod driver;
+pub(crate) mod halt;
 pub(crate) mod hands;
 pub(crate) mod keeper;
 pub(crate) mod rooms;

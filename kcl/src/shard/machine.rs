@@ -1,11 +1,11 @@
 //! The life of one held lease as a state machine: an event in, the next step out. Knows nothing of records.
 //!
 //! ```text
-//!  Waiting ──> Initializing ──> Reading <──> Processing ──> Recording ──> Ending ──┐
-//!     │             │              └─────┬───────┴──────────────┴───────────┘      │
-//!     │             │              stop: Stopping ──────────────────────────────> GivingUp ──> Done
-//!     └─────────────┴── stop ──────────────────────────────────────────────────────┘
-//!  lease lost, anywhere: Losing, if the processor was initialized ───────────────────────────> Done
+//!  Waiting ──> Initializing ──> Reading <──> Processing ──> Finishing ──> Recording ──> Ending ──┐
+//!     │             │              └─────┬───────┴──────────────┴────────────┴───────────┘      │
+//!     │             │              stop: Stopping ────────────────────────────────────────────> GivingUp ──> Done
+//!     └─────────────┴── stop ────────────────────────────────────────────────────────────────────┘
+//!  lease lost, anywhere: Losing, if the processor was initialized ─────────────────────────────────────────> Done
 //! ```
 //!
 //! Each step is one action of the driver, and each action is answered by one event. [`Machine::interrupt`] takes what happens
@@ -26,6 +26,7 @@ enum State {
     Initializing,
     Reading,
     Processing { ended: bool },
+    Finishing,
     Recording,
     Ending,
     Stopping,
@@ -50,6 +51,10 @@ pub(crate) enum Step {
     Read,
     /// Call `process_records` with the batch in hand.
     Process,
+    /// Wait until the processor has finished what it only accepted. `hurry`: see whether it has, and do not wait.
+    Finish {
+        hurry: bool,
+    },
     /// Make the leases of the shards that follow.
     RecordChildren,
     /// Call `shard_ended`.
@@ -77,6 +82,10 @@ pub(crate) enum Event {
         ended: bool,
     },
     Processed,
+    /// Nothing is left to do for the processor.
+    Finished,
+    /// Something is, and there is no time for it.
+    Unfinished,
     ChildrenRecorded,
     /// `shard_ended` returned, and the end is checkpointed.
     EndCheckpointed,
@@ -166,9 +175,11 @@ impl Machine {
                     empty: true,
                     ended: true,
                 },
-            ) => self.enter(State::Recording),
+            ) => self.enter(State::Finishing),
             (State::Reading, Event::Batch { empty: false, ended }) => self.enter(State::Processing { ended }),
-            (State::Processing { ended: true }, Event::Processed) => self.enter(State::Recording),
+            (State::Processing { ended: true }, Event::Processed) => self.enter(State::Finishing),
+            (State::Finishing, Event::Finished) => self.enter(State::Recording),
+            (State::Finishing, Event::Unfinished) => self.enter(State::Stopping),
             (State::Processing { .. }, Event::Processed) if self.stop_asked => self.enter(State::Stopping),
             (State::Processing { .. }, Event::Processed) => self.enter(State::Reading),
             (State::Recording, Event::ChildrenRecorded) => self.enter(State::Ending),
@@ -192,7 +203,7 @@ impl Machine {
             (Interrupt::Stop, State::Initializing) if self.pausing => {
                 Some(self.enter(State::GivingUp(End::Stopped)))
             }
-            (Interrupt::Stop, State::Reading) => Some(self.enter(State::Stopping)),
+            (Interrupt::Stop, State::Reading | State::Finishing) => Some(self.enter(State::Stopping)),
             (Interrupt::Stop, State::Processing { .. } | State::Recording | State::Ending)
                 if self.pausing =>
             {
@@ -245,6 +256,9 @@ impl Machine {
             State::Initializing => Step::Initialize,
             State::Reading => Step::Read,
             State::Processing { .. } => Step::Process,
+            State::Finishing => Step::Finish {
+                hurry: self.stop_asked,
+            },
             State::Recording => Step::RecordChildren,
             State::Ending => Step::EndShard,
             State::Stopping => Step::RequestShutdown,

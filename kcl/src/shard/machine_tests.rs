@@ -32,6 +32,7 @@ const END_ONLY: Event = Event::Batch {
     empty: true,
     ended: true,
 };
+const FINISH: Step = Step::Finish { hurry: false };
 
 #[test]
 fn a_whole_life_delivers_records_before_the_end() {
@@ -48,6 +49,7 @@ fn a_whole_life_delivers_records_before_the_end() {
             Event::Processed,
             LAST_RECORDS,
             Event::Processed,
+            Event::Finished,
             Event::ChildrenRecorded,
             Event::EndCheckpointed,
             Event::GivenUp,
@@ -65,6 +67,7 @@ fn a_whole_life_delivers_records_before_the_end() {
             Step::Process,
             Step::Read,
             Step::Process,
+            FINISH,
             Step::RecordChildren,
             Step::EndShard,
             Step::GiveUp,
@@ -74,8 +77,28 @@ fn a_whole_life_delivers_records_before_the_end() {
 }
 
 #[test]
-fn an_end_without_records_goes_straight_to_the_children() {
-    assert_eq!(reading().on(END_ONLY), Step::RecordChildren);
+fn an_end_without_records_goes_to_the_children_once_all_is_finished() {
+    let mut machine = reading();
+    assert_eq!(machine.on(END_ONLY), FINISH);
+    assert_eq!(machine.on(Event::Finished), Step::RecordChildren);
+}
+
+#[test]
+fn a_stop_does_not_wait_for_what_is_unfinished_at_the_end() {
+    let mut waiting = reading();
+    assert_eq!(waiting.on(END_ONLY), FINISH);
+    assert_eq!(waiting.interrupt(Interrupt::Stop), Some(Step::RequestShutdown));
+
+    for (event, next) in [
+        (Event::Unfinished, Step::RequestShutdown),
+        (Event::Finished, Step::RecordChildren),
+    ] {
+        let mut machine = reading();
+        assert_eq!(machine.on(LAST_RECORDS), Step::Process);
+        assert_eq!(machine.interrupt(Interrupt::Stop), None);
+        assert_eq!(machine.on(Event::Processed), Step::Finish { hurry: true });
+        assert_eq!(machine.on(event), next);
+    }
 }
 
 #[test]
@@ -107,12 +130,19 @@ fn an_end_that_is_not_checkpointed_is_told_again() {
     let mut machine = reading();
     let again = steps(
         &mut machine,
-        &[END_ONLY, Event::ChildrenRecorded, Event::Failed, Event::Paused],
+        &[
+            END_ONLY,
+            Event::Finished,
+            Event::ChildrenRecorded,
+            Event::Failed,
+            Event::Paused,
+        ],
     );
     assert_eq!(
         again,
         [
             Step::Read,
+            FINISH,
             Step::RecordChildren,
             Step::EndShard,
             Step::Pause,
@@ -165,7 +195,8 @@ fn a_stop_before_initialize_calls_nobody() {
 #[test]
 fn a_stop_at_the_end_lets_the_end_be_told() {
     let mut machine = reading();
-    assert_eq!(machine.on(END_ONLY), Step::RecordChildren);
+    assert_eq!(machine.on(END_ONLY), FINISH);
+    assert_eq!(machine.on(Event::Finished), Step::RecordChildren);
     assert_eq!(machine.interrupt(Interrupt::Stop), None);
     assert_eq!(machine.on(Event::ChildrenRecorded), Step::EndShard);
     assert_eq!(machine.on(Event::EndCheckpointed), Step::GiveUp);
@@ -223,6 +254,8 @@ fn answers(step: Step) -> Vec<Event> {
         Step::Initialize => vec![Event::Initialized, Event::Failed, Event::Panicked],
         Step::Read => vec![RECORDS, LAST_RECORDS, NOTHING, END_ONLY],
         Step::Process => vec![Event::Processed, Event::Failed, Event::Panicked],
+        Step::Finish { hurry: false } => vec![Event::Finished, Event::Panicked],
+        Step::Finish { hurry: true } => vec![Event::Finished, Event::Unfinished, Event::Panicked],
         Step::RecordChildren => vec![Event::ChildrenRecorded, Event::Failed],
         Step::EndShard => vec![Event::EndCheckpointed, Event::Failed, Event::Panicked],
         Step::RequestShutdown => vec![Event::ShutdownAnswered, Event::Panicked],
@@ -279,7 +312,7 @@ proptest! {
         if let Some(next) = machine.interrupt(Interrupt::Stop) {
             step = next;
         }
-        for _ in 0..8 {
+        for _ in 0..9 {
             if let Some(&event) = answers(step).first() {
                 step = machine.on(event);
             }

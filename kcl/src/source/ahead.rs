@@ -44,11 +44,36 @@ impl Budget {
     }
 }
 
-/// A batch, and the memory it holds until it is dropped.
+/// A part of the budget, held until the last clone is dropped: whoever still has records of a batch keeps one.
+#[derive(Debug, Clone)]
+pub(crate) struct Hold {
+    _memory: Arc<OwnedSemaphorePermit>,
+}
+
+impl Hold {
+    fn new(memory: OwnedSemaphorePermit) -> Self {
+        Self {
+            _memory: Arc::new(memory),
+        }
+    }
+}
+
+/// A batch, and the memory it holds: until it is dropped, and every clone of its [`RecordBatch`](crate::RecordBatch).
 #[derive(Debug)]
 pub(crate) struct HeldBatch {
     pub(crate) batch: Batch,
-    _memory: OwnedSemaphorePermit,
+    _memory: Hold,
+}
+
+impl HeldBatch {
+    fn new(mut batch: Batch, memory: OwnedSemaphorePermit) -> Self {
+        let memory = Hold::new(memory);
+        batch.records.keep(memory.clone());
+        Self {
+            batch,
+            _memory: memory,
+        }
+    }
 }
 
 /// Batches of one shard, one read ahead. Dropping it ends the reading.
@@ -94,10 +119,7 @@ async fn read(mut reader: impl Reader, budget: Budget, batches: mpsc::Sender<Hel
             }
         };
         let ended = batch.end.is_some();
-        slot.send(HeldBatch {
-            batch,
-            _memory: memory,
-        });
+        slot.send(HeldBatch::new(batch, memory));
         if ended {
             break;
         }

@@ -143,3 +143,20 @@ async fn dropping_it_ends_the_reading_and_frees_the_memory() {
     assert_eq!(*begun.lock().unwrap(), reads);
     assert_eq!(budget.kib.available_permits(), 8 * 1024);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_clone_of_a_batch_holds_its_memory() {
+    let (reader, _) = sizes([2 * MIB, 2 * MIB, 2 * MIB]);
+    let budget = budget(4 * MIB);
+    let mut ahead = ReadAhead::start(reader, budget.clone());
+    let kept = ahead.next().await.unwrap().batch.records.clone();
+    sleep(Duration::from_secs(5)).await;
+    assert!(
+        budget.kib.available_permits() < 2 * 1024,
+        "one kept, one read ahead"
+    );
+    drop(ahead);
+    assert_eq!(budget.kib.available_permits(), 2 * 1024, "the kept one alone");
+    drop(kept);
+    assert_eq!(budget.kib.available_permits(), 4 * 1024);
+}

@@ -82,6 +82,7 @@ impl Fleet {
             tally: Tally::default(),
             bell: Bell::new(),
             counters: Counters::new(config.worker_id().clone()),
+            halt: Default::default(),
             config,
         };
         let stop = CancellationToken::new();
