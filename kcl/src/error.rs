@@ -1,11 +1,12 @@
 //! What can go wrong, one enum per surface.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fleet::FleetError;
 use crate::lease::{LeaseKey, WorkerId};
-use crate::position::Position;
+use crate::position::Checkpoint;
 use crate::stream::{StreamName, StreamNameError};
 
 /// A setting is not valid; from [`ConsumerConfigBuilder::build`](crate::ConsumerConfigBuilder::build) and
@@ -207,7 +208,7 @@ impl RunError {
 }
 
 /// A checkpoint was not written; from [`Checkpointer`](crate::Checkpointer).
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
     /// Another worker has the shard, or may have it. The processor will be told; nothing is left to do.
@@ -222,7 +223,7 @@ pub enum CheckpointError {
         /// The lease.
         lease_key: LeaseKey,
         /// What was asked for.
-        position: Position,
+        position: Checkpoint,
         /// Which bound it breaks.
         reason: &'static str,
     },
@@ -233,7 +234,7 @@ pub enum CheckpointError {
         lease_key: LeaseKey,
         /// Why.
         #[source]
-        source: StoreError,
+        source: Arc<StoreError>,
     },
 }
 

@@ -86,7 +86,7 @@ pub use error::{BoxError, CheckpointError, ConfigError, RunError, StoreError};
 pub use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
 pub use lease::{LeaseKey, PendingCheckpoint, WorkerId};
 pub use position::{Checkpoint, Position, SequenceNumber};
-pub use process::{AsPosition, Checkpointer};
+pub use process::{AsPosition, Checkpointer, Place, PreparedCheckpoint};
 pub use processor::{Initialization, RecordBatch, RecordProcessor, RecordProcessorFactory, WorkUntil};
 pub use record::{ClientRecord, DroppedRecords};
 pub use store::LeaseStore;

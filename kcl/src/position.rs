@@ -99,6 +99,12 @@ impl Position {
         }
     }
 
+    /// Behind the last user record of a Kinesis record, however many it holds: as a checkpoint, "all of it is done".
+    #[must_use]
+    pub fn after_all_of(sequence_number: SequenceNumber) -> Self {
+        Self::new(sequence_number, BEHIND_ALL)
+    }
+
     /// The Kinesis record.
     #[must_use]
     pub fn sequence_number(&self) -> &SequenceNumber {
@@ -199,6 +205,8 @@ impl fmt::Display for Checkpoint {
     }
 }
 
+/// Source: KCL, which reads sub-sequence numbers as 64 bits with a sign.
+const BEHIND_ALL: u64 = i64::MAX as u64;
 /// Source: the `SequenceNumber` pattern of the Kinesis API.
 const MAX_DIGITS: usize = 129;
 

@@ -16,4 +16,4 @@ pub(crate) mod hands;
 pub(crate) mod keeper;
 pub(crate) mod rooms;
 
-pub use checkpointer::{AsPosition, Checkpointer};
+pub use checkpointer::{AsPosition, Checkpointer, Place, PreparedCheckpoint};

@@ -1,15 +1,30 @@
 //! What may be checkpointed: never backwards, never past what the processor was given, shard end as a fact of its own.
 //!
-//! Decides only; the lease's keeper writes. Departs from the KCL in two places: "everything so far" leaves out a batch
-//! whose processing failed, and at the end of a shard the last position means the end even if it was written before.
+//! ```text
+//!  asked ──> bounds ──> due ──(one write)──> written
+//!              │         ▲
+//!              │         └── asked meanwhile: the same write says both
+//!              └──> refused
+//! ```
+//!
+//! Decides only; the lease's keeper writes. What is asked for while a write is still to come joins it, so many calls make one
+//! write. Departs from the KCL in four places: "everything so far" leaves out a batch whose processing failed; at the end of a
+//! shard the last position means the end even if it was written before; a sequence number names all records of its aggregate;
+//! and preparing where nothing moves still stores the application's state.
 
-use crate::position::{Checkpoint, Position};
+use bytes::Bytes;
+
+use crate::lease::PendingCheckpoint;
+use crate::position::{Checkpoint, Position, SequenceNumber};
+use crate::store::CheckpointUpdate;
 
 /// The state of one lease's checkpoint, for as long as the lease is held.
 #[derive(Debug, Clone)]
 pub(crate) struct CheckpointRules {
     /// What the table holds.
-    written: Checkpoint,
+    written: CheckpointUpdate,
+    /// What the next write makes of it.
+    due: Option<CheckpointUpdate>,
     /// The last position ever given to the processor, failed batches included.
     delivered: Option<Position>,
     /// The last position of the batches that were processed without error.
@@ -19,22 +34,26 @@ pub(crate) struct CheckpointRules {
     ended: bool,
 }
 
-/// What the processor asks for.
+/// Which place is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// Everything processed, and the batch in hand.
     All,
     /// Everything up to this record.
     At(Position),
+    /// Everything up to this Kinesis record, with all user records of it.
+    Whole(SequenceNumber),
+    /// A place that was prepared.
+    Prepared(Checkpoint),
 }
 
+/// What to do with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Verdict {
-    Write(Checkpoint),
-    /// The table says so already.
-    Skip,
-    Refuse(Refusal),
+pub(crate) enum Deed {
+    /// Move the checkpoint there; a prepared one is done with.
+    Move,
+    /// Note the place beside the checkpoint, with the application's own bytes.
+    Prepare { state: Option<Bytes> },
 }
 
 /// Why a position may not be checkpointed.
@@ -47,9 +66,11 @@ pub(crate) enum Refusal {
 }
 
 impl CheckpointRules {
-    pub(crate) fn new(written: Checkpoint) -> Self {
+    /// Of a lease as it was taken.
+    pub(crate) fn new(checkpoint: Checkpoint, pending: Option<PendingCheckpoint>) -> Self {
         Self {
-            written,
+            written: CheckpointUpdate { checkpoint, pending },
+            due: None,
             delivered: None,
             processed: None,
             in_hand: None,
@@ -59,7 +80,12 @@ impl CheckpointRules {
 
     /// What the table holds.
     pub(crate) fn written(&self) -> &Checkpoint {
-        &self.written
+        &self.written.checkpoint
+    }
+
+    /// What is to be written, if anything is.
+    pub(crate) fn due(&self) -> Option<&CheckpointUpdate> {
+        self.due.as_ref()
     }
 
     /// A batch that ends at `last` goes to the processor.
@@ -83,217 +109,98 @@ impl CheckpointRules {
         self.ended = true;
     }
 
-    pub(crate) fn on_written(&mut self, checkpoint: Checkpoint) {
-        self.written = checkpoint;
+    /// What was due is in the table.
+    pub(crate) fn on_written(&mut self) {
+        if let Some(due) = self.due.take() {
+            self.written = due;
+        }
     }
 
-    pub(crate) fn verdict(&self, asked: &Asked) -> Verdict {
-        if self.written == Checkpoint::ShardEnd {
-            return Verdict::Skip;
+    /// What was due is not in the table, or nobody knows: whoever asked is told, and may ask again.
+    pub(crate) fn on_not_written(&mut self) {
+        self.due = None;
+    }
+
+    /// Takes in a wish. The place it comes to; from now on [`due`](Self::due) says what is to be written for it.
+    pub(crate) fn ask(&mut self, asked: &Asked, deed: Deed) -> Result<Checkpoint, Refusal> {
+        let place = self.place_of(asked)?;
+        let told = self.told();
+        let wanted = match deed {
+            // "Everything" where nothing is new leaves a prepared checkpoint alone.
+            Deed::Move if place == told.checkpoint && *asked == Asked::All => None,
+            Deed::Move => Some(CheckpointUpdate {
+                checkpoint: place.clone(),
+                pending: None,
+            }),
+            Deed::Prepare { state: None } if place == told.checkpoint => None,
+            Deed::Prepare { state } => Some(CheckpointUpdate {
+                checkpoint: told.checkpoint.clone(),
+                pending: Some(PendingCheckpoint {
+                    checkpoint: place.clone(),
+                    state,
+                }),
+            }),
+        };
+        if let Some(wanted) = wanted.filter(|wanted| wanted != told) {
+            self.due = Some(wanted);
         }
+        Ok(place)
+    }
+
+    /// What the table holds, or will once what is due is written.
+    fn told(&self) -> &CheckpointUpdate {
+        self.due.as_ref().unwrap_or(&self.written)
+    }
+
+    fn place_of(&self, asked: &Asked) -> Result<Checkpoint, Refusal> {
+        let told = &self.told().checkpoint;
         match asked {
-            Asked::All if self.ended => Verdict::Write(Checkpoint::ShardEnd),
-            Asked::All => match self.in_hand.as_ref().max(self.processed.as_ref()) {
-                Some(last) if self.written < Checkpoint::At(last.clone()) => {
-                    Verdict::Write(Checkpoint::At(last.clone()))
-                }
-                _ => Verdict::Skip,
-            },
-            Asked::At(position) => self.verdict_at(position),
+            _ if *told == Checkpoint::ShardEnd => Ok(Checkpoint::ShardEnd),
+            Asked::All if self.ended => Ok(Checkpoint::ShardEnd),
+            Asked::All => {
+                let last = self.in_hand.as_ref().max(self.processed.as_ref());
+                let last = last.map(|last| Checkpoint::At(last.clone()));
+                Ok(last.filter(|last| last > told).unwrap_or_else(|| told.clone()))
+            }
+            Asked::At(position) => self.at(position),
+            Asked::Whole(number) => self.at(&self.end_of(number)),
+            Asked::Prepared(Checkpoint::At(position)) => self.at(position),
+            Asked::Prepared(Checkpoint::ShardEnd) if self.ended => Ok(Checkpoint::ShardEnd),
+            Asked::Prepared(Checkpoint::ShardEnd) => Err(Refusal::Undelivered),
+            Asked::Prepared(sentinel) if sentinel == told => Ok(sentinel.clone()),
+            Asked::Prepared(_) => Err(Refusal::Backwards),
         }
     }
 
-    fn verdict_at(&self, position: &Position) -> Verdict {
-        let known = self.delivered.as_ref().max(self.written.position());
+    fn at(&self, position: &Position) -> Result<Checkpoint, Refusal> {
+        let told = self.told().checkpoint.position();
+        let known = self.known();
         if known < Some(position) {
-            return Verdict::Refuse(Refusal::Undelivered);
+            Err(Refusal::Undelivered)
+        } else if self.ended && known == Some(position) {
+            Ok(Checkpoint::ShardEnd)
+        } else if told.is_some_and(|told| position < told) {
+            Err(Refusal::Backwards)
+        } else {
+            Ok(Checkpoint::At(position.clone()))
         }
-        if self.ended && known == Some(position) {
-            return Verdict::Write(Checkpoint::ShardEnd);
-        }
-        match self
-            .written
-            .position()
-            .map_or(std::cmp::Ordering::Greater, |written| position.cmp(written))
-        {
-            std::cmp::Ordering::Less => Verdict::Refuse(Refusal::Backwards),
-            std::cmp::Ordering::Equal => Verdict::Skip,
-            std::cmp::Ordering::Greater => Verdict::Write(Checkpoint::At(position.clone())),
+    }
+
+    /// The last place known to be there.
+    fn known(&self) -> Option<&Position> {
+        self.delivered.as_ref().max(self.told().checkpoint.position())
+    }
+
+    /// The last user record of a Kinesis record. A batch ends with the end of one, so of the last one it is known; of one before
+    /// the last any place behind its end will do.
+    fn end_of(&self, number: &SequenceNumber) -> Position {
+        match self.known() {
+            Some(known) if known.sequence_number() == number => known.clone(),
+            _ => Position::after_all_of(number.clone()),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::position::SequenceNumber;
-
-    fn at(number: u64, sub: u64) -> Position {
-        Position::new(SequenceNumber::parse(&number.to_string()).unwrap(), sub)
-    }
-
-    fn write(number: u64, sub: u64) -> Verdict {
-        Verdict::Write(Checkpoint::At(at(number, sub)))
-    }
-
-    fn processed(written: Checkpoint, last: Position) -> CheckpointRules {
-        let mut rules = CheckpointRules::new(written);
-        rules.on_batch(last);
-        rules.on_processed();
-        rules
-    }
-
-    #[test]
-    fn all_is_nothing_before_the_first_record() {
-        for written in [
-            Checkpoint::TrimHorizon,
-            Checkpoint::Latest,
-            Checkpoint::At(at(5, 0)),
-        ] {
-            assert_eq!(CheckpointRules::new(written).verdict(&Asked::All), Verdict::Skip);
-        }
-    }
-
-    #[test]
-    fn all_is_the_batch_in_hand_while_it_is_processed() {
-        let mut rules = CheckpointRules::new(Checkpoint::TrimHorizon);
-        rules.on_batch(at(7, 3));
-        assert_eq!(rules.verdict(&Asked::All), write(7, 3));
-    }
-
-    #[test]
-    fn all_leaves_out_a_batch_that_failed() {
-        let mut rules = processed(Checkpoint::TrimHorizon, at(7, 3));
-        rules.on_batch(at(9, 0));
-        rules.on_failed();
-        assert_eq!(rules.verdict(&Asked::All), write(7, 3));
-        assert_eq!(
-            rules.verdict(&Asked::At(at(8, 0))),
-            write(8, 0),
-            "the processor may know better how far it came"
-        );
-    }
-
-    #[test]
-    fn positions_are_bounded_on_both_sides() {
-        let mut rules = processed(Checkpoint::At(at(5, 2)), at(9, 4));
-        let cases = [
-            (at(5, 1), Verdict::Refuse(Refusal::Backwards)),
-            (at(4, 9), Verdict::Refuse(Refusal::Backwards)),
-            (at(5, 2), Verdict::Skip),
-            (at(5, 3), write(5, 3)),
-            (at(9, 4), write(9, 4)),
-            (at(9, 5), Verdict::Refuse(Refusal::Undelivered)),
-            (at(10, 0), Verdict::Refuse(Refusal::Undelivered)),
-        ];
-        for (position, expected) in cases {
-            assert_eq!(
-                rules.verdict(&Asked::At(position.clone())),
-                expected,
-                "{position}"
-            );
-        }
-        rules.on_written(Checkpoint::At(at(9, 4)));
-        assert_eq!(rules.verdict(&Asked::All), Verdict::Skip);
-    }
-
-    #[test]
-    fn the_end_is_written_even_if_the_last_record_was() {
-        let mut rules = processed(Checkpoint::TrimHorizon, at(9, 0));
-        rules.on_written(Checkpoint::At(at(9, 0)));
-        rules.on_shard_end();
-        assert_eq!(rules.verdict(&Asked::All), Verdict::Write(Checkpoint::ShardEnd));
-        assert_eq!(
-            rules.verdict(&Asked::At(at(9, 0))),
-            Verdict::Write(Checkpoint::ShardEnd)
-        );
-        assert_eq!(
-            rules.verdict(&Asked::At(at(8, 0))),
-            Verdict::Refuse(Refusal::Backwards)
-        );
-        rules.on_written(Checkpoint::ShardEnd);
-        assert_eq!(rules.verdict(&Asked::All), Verdict::Skip);
-        assert_eq!(rules.verdict(&Asked::At(at(9, 0))), Verdict::Skip);
-    }
-
-    #[test]
-    fn the_end_of_a_shard_without_new_records_is_written() {
-        let mut rules = CheckpointRules::new(Checkpoint::At(at(9, 0)));
-        rules.on_shard_end();
-        assert_eq!(
-            rules.verdict(&Asked::At(at(9, 0))),
-            Verdict::Write(Checkpoint::ShardEnd)
-        );
-        let mut empty = CheckpointRules::new(Checkpoint::TrimHorizon);
-        empty.on_shard_end();
-        assert_eq!(empty.verdict(&Asked::All), Verdict::Write(Checkpoint::ShardEnd));
-    }
-
-    #[derive(Debug, Clone)]
-    enum Act {
-        Batch(u64, u64),
-        Processed,
-        Failed,
-        All,
-        At(u64, u64),
-    }
-
-    fn act() -> impl Strategy<Value = Act> {
-        prop_oneof![
-            (0..40_u64, 0..3_u64).prop_map(|(n, s)| Act::Batch(n, s)),
-            Just(Act::Processed),
-            Just(Act::Failed),
-            Just(Act::All),
-            (0..40_u64, 0..3_u64).prop_map(|(n, s)| Act::At(n, s)),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn never_backwards_and_never_past_what_was_delivered(
-            acts in proptest::collection::vec(act(), 0..60),
-            start in 0..10_u64,
-            end in any::<bool>(),
-        ) {
-            let mut rules = CheckpointRules::new(Checkpoint::At(at(start, 0)));
-            let mut delivered = Checkpoint::At(at(start, 0));
-            let mut ended = false;
-            let count = acts.len();
-            for (i, act) in acts.into_iter().enumerate() {
-                if end && i == count / 2 {
-                    rules.on_shard_end();
-                    ended = true;
-                }
-                let asked = match act {
-                    Act::Batch(n, s) if !ended => {
-                        rules.on_batch(at(n, s));
-                        delivered = delivered.max(Checkpoint::At(at(n, s)));
-                        continue;
-                    }
-                    Act::Batch(..) => continue,
-                    Act::Processed => {
-                        rules.on_processed();
-                        continue;
-                    }
-                    Act::Failed => {
-                        rules.on_failed();
-                        continue;
-                    }
-                    Act::All => Asked::All,
-                    Act::At(n, s) => Asked::At(at(n, s)),
-                };
-                if let Verdict::Write(checkpoint) = rules.verdict(&asked) {
-                    prop_assert!(checkpoint > *rules.written());
-                    if checkpoint == Checkpoint::ShardEnd {
-                        prop_assert!(ended);
-                    } else {
-                        prop_assert!(checkpoint <= delivered);
-                    }
-                    rules.on_written(checkpoint);
-                }
-            }
-        }
-    }
-}
+#[path = "checkpoint_tests.rs"]
+mod tests;

@@ -1,44 +1,71 @@
-//! The keeper's writes of positions.
+//! The keeper's part that moves the checkpoint: wishes are collected, written once, and each is answered.
 
 use tokio::time::timeout_at;
 use tracing::debug;
 
+use super::handle::Reply;
 use super::{Keeper, now};
 use crate::error::CheckpointError;
 use crate::events::LossReason;
 use crate::lease::renewal::Task;
-use crate::shard::checkpoint::{Asked, Refusal, Verdict};
+use crate::position::{Checkpoint, Position};
+use crate::shard::checkpoint::{Asked, Deed, Refusal};
 use crate::store::{CheckpointUpdate, Renewal};
 
 impl Keeper {
+    /// Answers at once what needs no write.
+    pub(super) fn on_wish(&mut self, asked: Asked, deed: Deed, reply: Reply) {
+        // A caller that was dropped waits no more; what it asked for stands all the same.
+        match self.rules.ask(&asked, deed) {
+            Ok(place) if self.rules.due().is_some() => self.waiting.push((place, reply)),
+            Ok(place) => drop(reply.send(Ok(place))),
+            Err(why) => drop(reply.send(Err(self.refused(asked, why)))),
+        }
+    }
+
+    pub(super) fn is_write_due(&self) -> bool {
+        self.rules.due().is_some()
+    }
+
+    /// Writes what is due, if anything is, and tells everybody who waits for it.
+    pub(super) async fn write_due(&mut self) {
+        let Some(update) = self.rules.due().cloned() else {
+            return;
+        };
+        match self.write(&update).await {
+            Ok(()) => {
+                debug!(lease_key = %self.held.lease().key, position = %update.checkpoint, "checkpointed");
+                self.rules.on_written();
+                for (place, reply) in self.waiting.drain(..) {
+                    let _ = reply.send(Ok(place));
+                }
+            }
+            Err(error) => {
+                self.rules.on_not_written();
+                for (_, reply) in self.waiting.drain(..) {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
     #[tracing::instrument(name = "kcl.checkpoint", skip_all, fields(lease_key = %self.held.lease().key))]
-    pub(super) async fn checkpoint(&mut self, asked: Asked) -> Result<(), CheckpointError> {
+    async fn write(&mut self, update: &CheckpointUpdate) -> Result<(), CheckpointError> {
         // Once more only if a hand-over was noticed in between.
         for _ in 0..2 {
-            let checkpoint = match self.rules.verdict(&asked) {
-                Verdict::Skip => return Ok(()),
-                Verdict::Refuse(why) => return Err(self.refused(asked, why)),
-                Verdict::Write(checkpoint) => checkpoint,
-            };
             if self.held.next(now()) == Task::Stop {
                 self.lose(LossReason::Expired, None);
                 break;
             }
-            let update = CheckpointUpdate {
-                checkpoint: checkpoint.clone(),
-                pending: None,
-            };
             let sent_at = now();
             let deadline = self.held.lost_at();
             // Twice, where the first write finds that a heartbeat's reply was lost.
             self.reach_for(2);
-            match timeout_at(deadline.into(), self.store.checkpoint(self.held.lease(), &update)).await {
+            match timeout_at(deadline.into(), self.store.checkpoint(self.held.lease(), update)).await {
                 Ok(Ok(renewal)) => {
                     let written = matches!(renewal, Renewal::Held(_) | Renewal::Recovered(_));
                     self.take_in(renewal, sent_at);
                     if written {
-                        debug!(lease_key = %self.held.lease().key, position = %checkpoint, "checkpointed");
-                        self.rules.on_written(checkpoint);
                         return Ok(());
                     }
                     if self.parting.is_some() {
@@ -49,7 +76,7 @@ impl Keeper {
                     self.on_store_failure(&source);
                     return Err(CheckpointError::Store {
                         lease_key: self.held.lease().key.clone(),
-                        source,
+                        source: source.into(),
                     });
                 }
                 Err(_) => {
@@ -64,18 +91,19 @@ impl Keeper {
     }
 
     fn refused(&self, asked: Asked, why: Refusal) -> CheckpointError {
-        let lease_key = self.held.lease().key.clone();
-        match asked {
-            Asked::At(position) => CheckpointError::OutOfRange {
-                lease_key,
-                position,
-                reason: match why {
-                    Refusal::Backwards => "it is before the last checkpoint",
-                    Refusal::Undelivered => "no such record was delivered yet",
-                },
+        CheckpointError::OutOfRange {
+            lease_key: self.held.lease().key.clone(),
+            position: match asked {
+                Asked::At(position) => Checkpoint::At(position),
+                Asked::Whole(number) => Checkpoint::At(Position::after_all_of(number)),
+                Asked::Prepared(place) => place,
+                // The rules refuse named places only.
+                Asked::All => self.rules.written().clone(),
             },
-            // The rules refuse named positions only.
-            Asked::All => CheckpointError::LeaseLost { lease_key },
+            reason: match why {
+                Refusal::Backwards => "it is before the last checkpoint",
+                Refusal::Undelivered => "no such record was delivered yet",
+            },
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::events::{Bell, LossReason};
 use crate::lease::{LeaseKey, WorkerId};
 use crate::metrics::Counters;
 use crate::position::{Checkpoint, Position};
-use crate::shard::checkpoint::Asked;
+use crate::shard::checkpoint::{Asked, Deed};
 
 /// How the lease stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +36,11 @@ pub(crate) enum Command {
     ProcessingFailed,
     /// All records of the closed shard were processed.
     ShardEnded,
+    /// Answered with the place it came to, once the table holds it.
     Checkpoint {
         asked: Asked,
-        reply: oneshot::Sender<Result<(), CheckpointError>>,
+        deed: Deed,
+        reply: Reply,
     },
     /// What the table holds.
     Written {
@@ -52,6 +54,23 @@ pub(crate) enum Command {
     GiveUp {
         reply: oneshot::Sender<()>,
     },
+}
+
+/// Where the answer to a checkpoint goes.
+pub(super) type Reply = oneshot::Sender<Result<Checkpoint, CheckpointError>>;
+
+impl Command {
+    /// Whether a write that is due may as well come after it.
+    pub(super) fn may_precede_write(&self) -> bool {
+        matches!(
+            self,
+            Self::Delivering(_)
+                | Self::Processed
+                | Self::ProcessingFailed
+                | Self::ShardEnded
+                | Self::Checkpoint { .. }
+        )
+    }
 }
 
 /// How a lease was left.

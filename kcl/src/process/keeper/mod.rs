@@ -15,10 +15,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 use tracing::warn;
 
+use self::handle::Reply;
 pub(crate) use self::handle::{Command, KeeperHandle, Nudge, Outlet, Parting, Standing};
 use crate::events::LossReason;
 use crate::lease::WorkerId;
 use crate::lease::renewal::{HeldLease, Task};
+use crate::position::Checkpoint;
 use crate::shard::checkpoint::CheckpointRules;
 use crate::store::LeaseStore;
 use crate::worker_load::throughput::Throughput;
@@ -28,6 +30,8 @@ use crate::worker_load::throughput::Throughput;
 pub(crate) struct Keeper {
     held: HeldLease,
     rules: CheckpointRules,
+    /// Who waits for what is due to be written.
+    waiting: Vec<(Checkpoint, Reply)>,
     store: Arc<dyn LeaseStore>,
     commands: mpsc::Receiver<Command>,
     standing: watch::Sender<Standing>,
@@ -59,11 +63,12 @@ impl Keeper {
         let recovered = Arc::clone(&handle.recovered);
         let throughput = Throughput::new(held.lease().throughput_kbps, now());
         let delivered = Arc::clone(&handle.delivered);
-        let rules = CheckpointRules::new(held.lease().checkpoint.clone());
+        let rules = CheckpointRules::new(held.lease().checkpoint.clone(), held.lease().pending.clone());
         (
             Self {
                 held,
                 rules,
+                waiting: Vec::new(),
                 store,
                 commands,
                 standing,
@@ -109,16 +114,29 @@ impl Keeper {
     }
 
     async fn obey(&mut self, command: Command) {
+        let mut next = Some(command);
+        let mut merged = 0;
+        while let Some(command) = next.take() {
+            if !command.may_precede_write() {
+                self.write_due().await;
+            }
+            self.carry_out(command).await;
+            merged += 1;
+            // What else was asked for until now joins the same write.
+            if self.is_write_due() && merged < COMMANDS {
+                next = self.commands.try_recv().ok();
+            }
+        }
+        self.write_due().await;
+    }
+
+    async fn carry_out(&mut self, command: Command) {
         match command {
             Command::Delivering(last) => self.rules.on_batch(last),
             Command::Processed => self.rules.on_processed(),
             Command::ProcessingFailed => self.rules.on_failed(),
             Command::ShardEnded => self.rules.on_shard_end(),
-            Command::Checkpoint { asked, reply } => {
-                let answer = self.checkpoint(asked).await;
-                // Nobody waits any more: the caller was dropped, and the checkpoint stands all the same.
-                let _ = reply.send(answer);
-            }
+            Command::Checkpoint { asked, deed, reply } => self.on_wish(asked, deed, reply),
             Command::Written { reply } => {
                 let _ = reply.send(self.rules.written().clone());
             }
@@ -176,8 +194,8 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 /// Source: tokio, the resolution of its timer.
 const GRAIN: Duration = Duration::from_millis(1);
-/// Ours: the driver sends one at a time, and checkpoints wait for their turn.
-const COMMANDS: usize = 16;
+/// Ours: the driver sends one at a time; so many checkpoints, asked for while one is being written, become the next write.
+const COMMANDS: usize = 256;
 
 #[cfg(test)]
 mod tests;

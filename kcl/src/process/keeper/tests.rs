@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use kinesis_aggregation::ShardId;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -95,7 +96,9 @@ async fn what_may_not_be_checkpointed_is_refused_by_name() {
     );
     assert!(kept.handle.send(Command::Delivering(at(5))).await);
     let error = checkpointer.checkpoint_at(&at(6)).await.unwrap_err();
-    assert!(matches!(&error, CheckpointError::OutOfRange { position, .. } if *position == at(6)));
+    assert!(
+        matches!(&error, CheckpointError::OutOfRange { position, .. } if *position == Checkpoint::At(at(6)))
+    );
     assert!(!error.is_retryable());
     checkpointer.checkpoint_at(&at(5)).await.unwrap();
     let error = checkpointer.checkpoint_at(&at(4)).await.unwrap_err();
@@ -185,4 +188,45 @@ async fn a_keeper_without_handles_gives_its_lease_up() {
     drop(handle);
     task.join_next().await.unwrap().unwrap();
     assert_eq!(store.get(&key).await.unwrap().unwrap().owner, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prepared_checkpoint_is_seen_by_whoever_comes_next_and_goes_with_its_commit() {
+    let kept = kept().await;
+    let checkpointer = Checkpointer::new(kept.handle.clone());
+    assert!(kept.handle.send(Command::Delivering(at(5))).await);
+    let prepared = checkpointer
+        .prepare_at(&at(4), Some(Bytes::from_static(b"mine")))
+        .await
+        .unwrap();
+    let row = kept.row().await;
+    assert_eq!(row.checkpoint, Checkpoint::TrimHorizon);
+    let pending = row.pending.unwrap();
+    assert_eq!(&pending.checkpoint, prepared.checkpoint());
+    assert_eq!(pending.state.as_deref(), Some(&b"mine"[..]));
+    prepared.commit().await.unwrap();
+    let row = kept.row().await;
+    assert_eq!((row.checkpoint, row.pending), (Checkpoint::At(at(4)), None));
+    prepared.commit().await.unwrap();
+    assert_eq!(kept.row().await.counter, row.counter, "done already");
+    let early = checkpointer.prepare_at(&at(5), None).await.unwrap();
+    checkpointer.checkpoint().await.unwrap();
+    assert_eq!(kept.row().await.pending, None, "a checkpoint removes it");
+    early.commit().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_checkpoints_at_once_are_one_write_and_each_is_answered_for_itself() {
+    let kept = kept().await;
+    let checkpointer = Checkpointer::new(kept.handle.clone());
+    assert!(kept.handle.send(Command::Delivering(at(100))).await);
+    let before = kept.row().await.counter;
+    let places: Vec<_> = (1..=101).map(at).collect();
+    let asked = places.iter().map(|place| checkpointer.checkpoint_at(place));
+    let answers = futures::future::join_all(asked).await;
+    assert!(answers[..100].iter().all(Result::is_ok));
+    assert!(matches!(&answers[100], Err(CheckpointError::OutOfRange { .. })));
+    let row = kept.row().await;
+    assert_eq!(row.checkpoint, Checkpoint::At(at(100)));
+    assert_eq!(row.counter - before, 1, "one write for a hundred calls");
 }
