@@ -20,7 +20,7 @@ use crate::metrics::{Counters, MetricsSnapshot};
 use crate::process::halt::Halt;
 use crate::process::hands::{Tally, Workshop};
 use crate::processor::RecordProcessorFactory;
-use crate::source::ahead::Budget;
+use crate::source::budget::ReadBudget;
 use crate::source::kinesis::KinesisStream;
 use crate::store::LeaseStore;
 use crate::store::dynamodb::DynamoDbLeaseStore;
@@ -44,6 +44,7 @@ impl Consumer<()> {
             dynamodb: None,
             store: None,
             tableless: false,
+            budget: None,
         }
     }
 }
@@ -126,6 +127,7 @@ pub struct ConsumerBuilder {
     dynamodb: Option<aws_sdk_dynamodb::Client>,
     store: Option<Arc<dyn LeaseStore>>,
     tableless: bool,
+    budget: Option<ReadBudget>,
 }
 
 impl ConsumerBuilder {
@@ -166,6 +168,13 @@ impl ConsumerBuilder {
         self
     }
 
+    /// Shares what reading may take with other consumers of the process: give each of them a clone. Default: its own, of
+    /// [`prefetch_bytes`](crate::ConsumerConfigBuilder::prefetch_bytes).
+    pub fn read_budget(mut self, budget: ReadBudget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
     /// The consumer. `factory` makes the processor of each shard, often a closure `|shard: &ShardContext| …`.
     ///
     /// # Errors
@@ -188,12 +197,15 @@ impl ConsumerBuilder {
             )),
             (None, None, None) => return Err(ConfigError::MissingClient { service: "DynamoDB" }),
         };
+        let own = || ReadBudget::of_bytes(config.retrieval.prefetch_bytes);
+        let budget = self.budget.unwrap_or_else(own);
+        let source = KinesisStream::new(&kinesis, Arc::clone(&config), budget.clone());
         let shop = Workshop {
-            source: Arc::new(KinesisStream::new(&kinesis, Arc::clone(&config))),
+            source: Arc::new(source),
             store,
             factory: Arc::new(factory),
             streams: watch::Sender::new(config.directory()),
-            budget: Budget::new(config.retrieval.prefetch_bytes),
+            budget,
             tally: Tally::default(),
             bell: Bell::new(),
             counters: Counters::new(config.worker_id().clone()),

@@ -12,10 +12,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Weak;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::lease::LeaseKey;
+use crate::process::pulse::{Call, Pulse};
+use crate::shard::progress::Nature;
+pub use crate::shard::progress::RetrievalMode;
 
 /// A consumer at one moment; from [`ConsumerHandle::health`](crate::ConsumerHandle::health).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +49,74 @@ pub enum Stage {
 pub struct LeaseHealth {
     lease_key: LeaseKey,
     phase: LeasePhase,
+    retrieval: Option<RetrievalMode>,
+    lag: Option<Duration>,
+    since_progress: Option<Duration>,
+    trouble: Option<ReadTrouble>,
+    call: Option<RunningCall>,
+}
+
+/// Reads of a shard that fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadTrouble {
+    operation: &'static str,
+    code: String,
+    denied: bool,
+    failures: u32,
+    lasting: Duration,
+}
+
+impl ReadTrouble {
+    /// The call that fails, such as `GetRecords`.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// The service's error code, or a word of ours where no service answered.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// Whether somebody has to do something about it: rights, credentials, a key.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.denied
+    }
+
+    /// How many reads have failed in a row.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// How long ago the first of them failed.
+    #[must_use]
+    pub fn lasting(&self) -> Duration {
+        self.lasting
+    }
+}
+
+/// A call of a processor that has not returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunningCall {
+    method: &'static str,
+    running_for: Duration,
+}
+
+impl RunningCall {
+    /// The method of [`RecordProcessor`](crate::RecordProcessor), such as `process_records`.
+    #[must_use]
+    pub fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// How long it has been running.
+    #[must_use]
+    pub fn running_for(&self) -> Duration {
+        self.running_for
+    }
 }
 
 /// What is done with a lease.
@@ -83,11 +156,11 @@ impl Health {
         self.stage != Stage::Ended
     }
 
-    /// Whether the consumer does what it should: it has seen the lease table, and each lease it holds runs, ends, or
-    /// waits for its parents. A worker that holds no lease, since there are enough others, is ready.
+    /// Whether the consumer does what it should: it has seen the lease table, each lease it holds runs, ends, or
+    /// waits for its parents, and none is denied its records. A worker that holds no lease, since there are enough others, is ready.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.stage == Stage::Running && self.leases.iter().all(|lease| lease.phase.is_at_work())
+        self.stage == Stage::Running && self.leases.iter().all(LeaseHealth::is_well)
     }
 }
 
@@ -102,6 +175,70 @@ impl LeaseHealth {
     #[must_use]
     pub fn phase(&self) -> LeasePhase {
         self.phase
+    }
+
+    /// How its shard is read. `None`: nothing was read yet.
+    #[must_use]
+    pub fn retrieval(&self) -> Option<RetrievalMode> {
+        self.retrieval
+    }
+
+    /// How far behind the tip the last read was, as the service says (`MillisBehindLatest`); zero at the tip. `None`: not
+    /// known yet.
+    #[must_use]
+    pub fn lag(&self) -> Option<Duration> {
+        self.lag
+    }
+
+    /// How long ago something moved: records came, the lag shrank or was none, a batch was processed.
+    #[must_use]
+    pub fn since_progress(&self) -> Option<Duration> {
+        self.since_progress
+    }
+
+    /// What is wrong with reading, while it fails.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&ReadTrouble> {
+        self.trouble.as_ref()
+    }
+
+    /// The call of its processor that has not returned.
+    #[must_use]
+    pub fn running_call(&self) -> Option<RunningCall> {
+        self.call
+    }
+
+    fn is_well(&self) -> bool {
+        self.phase.is_at_work() && !self.trouble.as_ref().is_some_and(ReadTrouble::is_denied)
+    }
+
+    fn of(lease_key: &LeaseKey, state: &LeaseState) -> Self {
+        let looked = state.pulse.as_ref().map(Pulse::look);
+        let (progress, call) = match looked {
+            Some((progress, call)) => (Some(progress), call),
+            None => (None, None),
+        };
+        let now = Instant::now();
+        let ago = |at: std::time::Instant| now.into_std().saturating_duration_since(at);
+        let trouble = progress.as_ref().and_then(|progress| progress.incident());
+        Self {
+            lease_key: lease_key.clone(),
+            phase: state.phase,
+            retrieval: progress.as_ref().and_then(|progress| progress.mode()),
+            lag: progress.as_ref().and_then(|progress| progress.lag()),
+            since_progress: progress.as_ref().map(|progress| ago(progress.moved_at())),
+            trouble: trouble.map(|incident| ReadTrouble {
+                operation: incident.trouble.operation,
+                code: incident.trouble.code.clone(),
+                denied: incident.trouble.nature == Nature::Denied,
+                failures: incident.failures,
+                lasting: ago(incident.since),
+            }),
+            call: call.map(|Call { method, since }| RunningCall {
+                method,
+                running_for: now.saturating_duration_since(since),
+            }),
+        }
     }
 }
 
@@ -118,18 +255,23 @@ impl LeasePhase {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ConsumerState {
     pub(crate) stage: Stage,
-    pub(crate) leases: BTreeMap<LeaseKey, LeasePhase>,
+    pub(crate) leases: BTreeMap<LeaseKey, LeaseState>,
+}
+
+/// One lease on the board.
+#[derive(Debug, Clone)]
+pub(crate) struct LeaseState {
+    pub(crate) phase: LeasePhase,
+    /// How its reading goes: looked at when somebody asks.
+    pub(crate) pulse: Option<Pulse>,
 }
 
 impl ConsumerState {
     pub(crate) fn health(&self) -> Health {
-        let lease = |(key, phase): (&LeaseKey, &LeasePhase)| LeaseHealth {
-            lease_key: key.clone(),
-            phase: *phase,
-        };
+        let leases = self.leases.iter();
         Health {
             stage: self.stage,
-            leases: self.leases.iter().map(lease).collect(),
+            leases: leases.map(|(key, state)| LeaseHealth::of(key, state)).collect(),
         }
     }
 }
@@ -168,7 +310,7 @@ impl Entry {
         self.shown = Some(phase);
         let Some(board) = self.board.upgrade() else { return };
         board.send_if_modified(|state| match state.leases.get_mut(&self.lease_key) {
-            Some(shown) => std::mem::replace(shown, phase) != phase,
+            Some(shown) => std::mem::replace(&mut shown.phase, phase) != phase,
             None => false,
         });
     }
@@ -187,7 +329,10 @@ mod tests {
             leases: phases
                 .iter()
                 .enumerate()
-                .map(|(number, phase)| (key(number), *phase))
+                .map(|(number, phase)| {
+                    let (phase, pulse) = (*phase, None);
+                    (key(number), LeaseState { phase, pulse })
+                })
                 .collect(),
         }
     }
@@ -220,7 +365,7 @@ mod tests {
         let key = LeaseKey::new("shardId-000000000000");
         let mut entry = Entry::new(Arc::downgrade(&board), key.clone());
         entry.show(LeasePhase::Running);
-        assert_eq!(board.borrow().leases[&key], LeasePhase::Running);
+        assert_eq!(board.borrow().leases[&key].phase, LeasePhase::Running);
         board.send_modify(|state| state.leases.clear());
         entry.show(LeasePhase::Leaving);
         assert!(board.borrow().leases.is_empty());

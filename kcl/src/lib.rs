@@ -80,7 +80,7 @@ mod shard;
 mod source;
 mod stream;
 
-pub use config::{ConsumerConfig, ConsumerConfigBuilder, InitialPosition};
+pub use config::{ConsumerConfig, ConsumerConfigBuilder, InitialPosition, Retrieval};
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, RunEnd, RunSummary};
 pub use error::{BoxError, CheckpointError, ConfigError, RunError, StoreError};
 pub use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
@@ -89,6 +89,7 @@ pub use position::{Checkpoint, Position, SequenceNumber};
 pub use process::{AsPosition, Checkpointer, Place, PreparedCheckpoint};
 pub use processor::{Initialization, RecordBatch, RecordProcessor, RecordProcessorFactory, WorkUntil};
 pub use record::{ClientRecord, DroppedRecords};
+pub use source::budget::ReadBudget;
 pub use store::LeaseStore;
 pub use store::dynamodb::DynamoDbLeaseStore;
 pub use store::memory::MemoryLeaseStore;

@@ -245,6 +245,23 @@ impl RecordBatch {
         self.records().last().map(ClientRecord::position)
     }
 
+    /// Puts the records that follow behind these. Before either of them is [kept](Self::keep).
+    pub(crate) fn append(&mut self, next: Self) {
+        let Self {
+            records,
+            from,
+            behind_latest,
+            dropped,
+            hold: _,
+        } = next;
+        let more = Arc::try_unwrap(records).unwrap_or_else(|shared| shared.to_vec());
+        Arc::make_mut(&mut self.records).extend(more.into_iter().skip(from));
+        self.behind_latest = behind_latest.or(self.behind_latest);
+        if !dropped.is_empty() {
+            Arc::make_mut(&mut self.dropped).extend(dropped.iter().cloned());
+        }
+    }
+
     /// Leaves out what is done already.
     pub(crate) fn skip_done(&mut self, checkpoint: &Checkpoint) {
         match checkpoint {

@@ -2,9 +2,11 @@
 
 mod chance;
 mod coordination;
+mod fan_out;
 mod fleet;
 mod lease;
 mod retrieval;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -16,9 +18,12 @@ use crate::stream::{Stream, StreamName, is_service_name};
 use crate::streams::directory::Directory;
 
 pub(crate) use coordination::{Backoff, Coordination};
+pub use fan_out::Retrieval;
+pub(crate) use fan_out::FanOut;
 pub(crate) use fleet::Membership;
 pub(crate) use lease::Leasing;
-pub(crate) use retrieval::Retrieval;
+pub(crate) use retrieval::Reads;
+pub(crate) use watch::Watching;
 
 /// Everything a consumer needs to know. Made by [`ConsumerConfig::builder`].
 ///
@@ -41,7 +46,9 @@ pub struct ConsumerConfig {
     initial_position: InitialPosition,
     seed: Option<u64>,
     pub(crate) leasing: Leasing,
-    pub(crate) retrieval: Retrieval,
+    pub(crate) retrieval: Reads,
+    pub(crate) fan_out: FanOut,
+    pub(crate) watching: Watching,
     pub(crate) coordination: Coordination,
     pub(crate) membership: Membership,
 }
@@ -84,7 +91,9 @@ impl ConsumerConfig {
             initial_position: InitialPosition::default(),
             seed: None,
             leasing: Leasing::default(),
-            retrieval: Retrieval::default(),
+            retrieval: Reads::default(),
+            fan_out: FanOut::default(),
+            watching: Watching::default(),
             coordination: Coordination::default(),
             membership: Membership::default(),
         }
@@ -144,7 +153,9 @@ pub struct ConsumerConfigBuilder {
     initial_position: InitialPosition,
     seed: Option<u64>,
     leasing: Leasing,
-    retrieval: Retrieval,
+    retrieval: Reads,
+    fan_out: FanOut,
+    watching: Watching,
     coordination: Coordination,
     membership: Membership,
 }
@@ -171,7 +182,7 @@ impl ConsumerConfigBuilder {
     ///
     /// # Errors
     /// [`ConfigError`] names the setting at fault and its valid range.
-    pub fn build(self) -> Result<ConsumerConfig, ConfigError> {
+    pub fn build(mut self) -> Result<ConsumerConfig, ConfigError> {
         if !is_service_name(&self.application, MIN_TABLE_NAME, MAX_TABLE_NAME) {
             return Err(ConfigError::name(
                 "application name",
@@ -195,6 +206,8 @@ impl ConsumerConfigBuilder {
         }
         self.leasing.check()?;
         self.retrieval.check()?;
+        self.fan_out.check(&self.application)?;
+        self.watching.check()?;
         self.coordination.check(&self.leasing)?;
         self.membership.check()?;
         Ok(ConsumerConfig {
@@ -205,6 +218,8 @@ impl ConsumerConfigBuilder {
             seed: self.seed,
             leasing: self.leasing,
             retrieval: self.retrieval,
+            fan_out: self.fan_out,
+            watching: self.watching,
             coordination: self.coordination,
             membership: self.membership,
         })

@@ -7,14 +7,14 @@ use super::ConsumerConfigBuilder;
 use crate::error::ConfigError;
 
 #[derive(Debug, Clone)]
-pub(crate) struct Retrieval {
+pub(crate) struct Reads {
     pub(crate) max_records: u32,
     pub(crate) idle: Duration,
     pub(crate) prefetch_bytes: NonZeroUsize,
     pub(crate) request_timeout: Duration,
 }
 
-impl Default for Retrieval {
+impl Default for Reads {
     fn default() -> Self {
         Self {
             max_records: MAX_RECORDS,
@@ -25,7 +25,7 @@ impl Default for Retrieval {
     }
 }
 
-impl Retrieval {
+impl Reads {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         ConfigError::check_range("max_records", self.max_records, 1, MAX_RECORDS)?;
         ConfigError::check_range("idle_between_reads", self.idle, MIN_IDLE, Duration::from_secs(60))?;
@@ -55,8 +55,10 @@ impl ConsumerConfigBuilder {
         self
     }
 
-    /// Memory for records read and not yet processed, over all shards of this consumer. Each shard reads at most one batch
-    /// ahead, and none while this much is held. One read may pass the bound by what was not expected of it, 10 MiB at most.
+    /// Memory for records read and not yet processed, over all shards of this consumer; consumers that share a
+    /// [`ReadBudget`](crate::ReadBudget) share that one's and leave this aside. A shard reads ahead up to an eighth of it, or one
+    /// batch, whatever its size, and nothing while all of it is held. A page that is still being parsed counts twice. One read
+    /// may pass the bound by what was not expected of it, 10 MiB at most; others then wait until it is made up for.
     /// Default 64 MiB; 1 MiB to 64 GiB.
     pub fn prefetch_bytes(mut self, bytes: NonZeroUsize) -> Self {
         self.retrieval.prefetch_bytes = bytes;

@@ -13,13 +13,14 @@ use tracing::{Instrument as _, Span, error};
 
 use crate::consumer::{RunEnd, RunSummary};
 use crate::events::{ConsumerEvent, LossReason};
-use crate::health::{ConsumerState, Entry, LeasePhase};
+use crate::health::{ConsumerState, Entry, LeasePhase, LeaseState};
 use crate::lease::renewal::HeldLease;
 use crate::lease::{LeaseKey, WorkerId};
 use crate::metrics::Metric;
 use crate::process::driver::{Job, drive};
 use crate::process::hands::Workshop;
 use crate::process::keeper::{Command, Keeper, KeeperHandle, Nudge, Outlet, Parting};
+use crate::process::pulse::Pulse;
 use crate::process::rooms::Rooms;
 use crate::processor::RecordProcessorFactory;
 use crate::shard::machine::End;
@@ -35,7 +36,7 @@ pub(super) struct Shards<S: Source, F> {
     board: Weak<watch::Sender<ConsumerState>>,
     tasks: JoinSet<Exit>,
     running: HashMap<LeaseKey, Nudge>,
-    /// Leases whose processor panicked: not taken again before this.
+    /// Leases whose processor panicked, or whose reading stood still: not taken again before this.
     cooling: HashMap<LeaseKey, Instant>,
     /// Asks all of them to stop.
     stop: CancellationToken,
@@ -117,8 +118,13 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
         };
         let shard = ShardContext::in_stream(&stream, shard_id, config.worker_id().clone());
         self.running.insert(key.clone(), handle.nudge());
+        let pulse = Pulse::new(key.clone(), self.shop.bell.clone());
         self.show(|state| {
-            state.leases.insert(key.clone(), LeasePhase::WaitingForParents);
+            let shown = LeaseState {
+                phase: LeasePhase::WaitingForParents,
+                pulse: Some(pulse.clone()),
+            };
+            state.leases.insert(key.clone(), shown);
         });
         let job = Job {
             shop: Arc::clone(&self.shop),
@@ -127,6 +133,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
             shard,
             lease: held.lease().clone(),
             keeper: handle.clone(),
+            pulse,
             entry: Entry::new(Weak::clone(&self.board), key),
             stop: self.stop.clone(),
         };
@@ -214,7 +221,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
             }
             Some(End::Lost) => self.summary.leases_lost += 1,
             Some(End::Stopped) => {}
-            Some(End::Panicked) | None => {
+            Some(End::Panicked | End::Stalled) | None => {
                 self.cooling
                     .insert(key.clone(), Instant::now() + self.shop.config.leasing.failover);
             }
@@ -302,6 +309,7 @@ impl<S: Source, F: RecordProcessorFactory> Supervised<S, F> {
             cut,
         } = self;
         let key = job.shard.lease_key().clone();
+        let (pulse, report_after) = (job.pulse.clone(), job.shop.config.watching.report_calls);
         let floor = job.rooms.floor().clone();
         let mut keeping = JoinSet::new();
         keeping.spawn(keeper.run().instrument(Span::current()));
@@ -321,6 +329,8 @@ impl<S: Source, F: RecordProcessorFactory> Supervised<S, F> {
                 driving.abort_all();
                 None
             }
+            // It never ends.
+            () = pulse.report_calls(report_after) => None,
         };
         // Whatever the end was: a keeper left alone would keep the lease for ever.
         let (reply, given_up) = oneshot::channel();

@@ -8,12 +8,15 @@
 
 mod stream;
 
+use std::time::Duration;
+
 use kinesis_aggregation::{HashKeyRange, ShardId};
 use tokio::sync::broadcast;
 
 pub use self::stream::Events;
 use crate::lease::{LeaseKey, WorkerId};
 use crate::position::Checkpoint;
+use crate::shard::progress::RetrievalMode;
 use crate::stream::StreamName;
 
 /// One thing that happened to this worker, or that it noticed of the others.
@@ -122,11 +125,78 @@ pub enum ConsumerEvent {
         /// How many leases were new.
         leases_created: usize,
     },
+    /// A shard is read in another way now: fan-out fell back to polling, or came back.
+    RetrievalChanged {
+        /// Its lease.
+        lease_key: LeaseKey,
+        /// How it is read from now on.
+        mode: RetrievalMode,
+        /// The error code that made it fall back, or a word that says why it came back.
+        reason: String,
+    },
+    /// A subscription brought no event for too long and is opened anew (KCL: a `ReadTimeout`).
+    SubscriptionSilent {
+        /// Its lease.
+        lease_key: LeaseKey,
+        /// How long nothing has moved.
+        silent_for: Duration,
+    },
+    /// Reading a shard is denied, for want of rights, credentials or a key: it is tried again, and somebody should do something.
+    ReadDenied {
+        /// Its lease.
+        lease_key: LeaseKey,
+        /// The call that is denied.
+        operation: &'static str,
+        /// The service's error code.
+        code: String,
+    },
+    /// Reading a shard is not denied any more.
+    ReadRecovered {
+        /// Its lease.
+        lease_key: LeaseKey,
+    },
+    /// The reading of a shard stands still while its processor waits.
+    ShardStalled {
+        /// Its lease.
+        lease_key: LeaseKey,
+        /// For how long.
+        still_for: Duration,
+        /// What is done about it.
+        remedy: StallRemedy,
+    },
+    /// A call of a processor has not returned for long (KCL: `logWarningForTaskAfterMillis`).
+    ProcessorSlow {
+        /// Its lease.
+        lease_key: LeaseKey,
+        /// The method of `RecordProcessor`, such as `process_records`.
+        method: &'static str,
+        /// How long it has been running.
+        running_for: Duration,
+    },
+    /// A call of a processor took too long and was dropped, as set by `cancel_calls_after`.
+    ProcessorCancelled {
+        /// Its lease.
+        lease_key: LeaseKey,
+        /// The method of `RecordProcessor`.
+        method: &'static str,
+        /// How long it had been running.
+        running_for: Duration,
+    },
     /// The worker was asked to stop, or has to, and gives up its leases.
     Stopping {
         /// How many leases it holds.
         leases_held: usize,
     },
+}
+
+/// What is done about a shard whose reading stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StallRemedy {
+    /// It is read anew, after the last records that the processor was given.
+    ReadAnew,
+    /// Its lease is given up, and left alone by this worker for a while.
+    GivenUp,
 }
 
 /// Why a lease was lost.

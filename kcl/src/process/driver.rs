@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use super::hands::{Hands, Workshop};
 use super::keeper::{KeeperHandle, Standing};
+use super::pulse::Pulse;
 use super::rooms::Rooms;
 use crate::health::{Entry, LeasePhase};
 use crate::lease::Lease;
@@ -31,6 +32,7 @@ pub(crate) struct Job<S, F> {
     pub(crate) shard: ShardContext,
     pub(crate) lease: Lease,
     pub(crate) keeper: KeeperHandle,
+    pub(crate) pulse: Pulse,
     pub(crate) entry: Entry,
     pub(crate) stop: CancellationToken,
 }
@@ -45,6 +47,7 @@ pub(crate) async fn drive<S: Source, F: RecordProcessorFactory>(job: Job<S, F>) 
         shard,
         lease,
         keeper,
+        pulse,
         mut entry,
         stop,
     } = job;
@@ -54,7 +57,7 @@ pub(crate) async fn drive<S: Source, F: RecordProcessorFactory>(job: Job<S, F>) 
         told: None,
     };
     let mut machine = Machine::new(lease.is_finished());
-    let mut hands = Hands::new(shop, rooms, stream, shard, lease, keeper.clone());
+    let mut hands = Hands::new(shop, rooms, stream, shard, lease, keeper.clone(), pulse);
     let mut step = machine.first();
     loop {
         if let Step::Done(end) = step {

@@ -13,23 +13,27 @@ use kinesis_aggregation::HashKeyRange;
 use rand::Rng as _;
 use rand::rngs::SmallRng;
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use super::Checkpointer;
+use super::call::{Broken, watched};
 use super::children::record_children;
 use super::halt::Halt;
 use super::keeper::{Command, KeeperHandle, chain};
+use super::pulse::Pulse;
 use super::rooms::Rooms;
 use crate::config::{Backoff, ConsumerConfig};
-use crate::events::{Bell, ConsumerEvent};
+use crate::events::{Bell, ConsumerEvent, StallRemedy};
 use crate::lease::Lease;
 use crate::metrics::{Counters, Metric};
-use crate::position::Checkpoint;
+use crate::position::{Checkpoint, SequenceNumber};
 use crate::processor::{Initialization, RecordBatch, RecordProcessor, RecordProcessorFactory, WorkUntil};
 use crate::shard::machine::{Event, Step};
+use crate::shard::progress::{Judgement, Watch};
 use crate::shard::start::StartAt;
-use crate::source::ahead::{Budget, HeldBatch, ReadAhead};
+use crate::source::ahead::{HeldBatch, ReadAhead};
+use crate::source::budget::ReadBudget;
 use crate::source::{ShardEnd, Source};
 use crate::store::LeaseStore;
 use crate::stream::{ShardContext, Stream};
@@ -44,7 +48,7 @@ pub(crate) struct Workshop<S, F> {
     pub(crate) factory: Arc<F>,
     /// The streams that are read at the moment.
     pub(crate) streams: watch::Sender<Directory>,
-    pub(crate) budget: Budget,
+    pub(crate) budget: ReadBudget,
     pub(crate) tally: Tally,
     pub(crate) bell: Bell,
     pub(crate) counters: Counters,
@@ -69,7 +73,11 @@ pub(super) struct Hands<S: Source, F: RecordProcessorFactory> {
     keeper: KeeperHandle,
     checkpointer: Checkpointer,
     processor: Option<F::Processor>,
+    pulse: Pulse,
+    watch: Watch,
     reading: Option<ReadAhead>,
+    /// The last Kinesis record that was taken from the reader.
+    taken: Option<SequenceNumber>,
     in_hand: Option<HeldBatch>,
     end: ShardEnd,
     pauses: Option<ExponentialBackoff>,
@@ -86,7 +94,10 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         shard: ShardContext,
         lease: Lease,
         keeper: KeeperHandle,
+        pulse: Pulse,
     ) -> Self {
+        let (watching, reads) = (&shop.config.watching, &shop.config.retrieval);
+        let watch = Watch::new(watching.stall, reads.idle, reads.request_timeout);
         let rng = shop.config.rng(&format!("process/{}", shard.lease_key()));
         Self {
             shop,
@@ -97,7 +108,10 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
             checkpointer: Checkpointer::new(keeper.clone()),
             keeper,
             processor: None,
+            pulse,
+            watch,
             reading: None,
+            taken: None,
             in_hand: None,
             end: ShardEnd::default(),
             pauses: None,
@@ -157,11 +171,10 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
     }
 
     async fn initialize(&mut self) -> Event {
-        let initial = self.stream.position();
-        let Some(start) = StartAt::of_checkpoint(&self.lease.checkpoint, initial) else {
+        if self.lease.is_finished() {
             // The machine begins a finished lease elsewhere.
             return Event::Panicked;
-        };
+        }
         if self.processor.is_none() {
             match catch_unwind(AssertUnwindSafe(|| self.shop.factory.create(&self.shard))) {
                 Ok(processor) => self.processor = Some(processor),
@@ -176,43 +189,84 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
             checkpoint: &self.lease.checkpoint,
             pending: self.lease.pending.as_ref(),
         };
-        match unwound(async { processor.initialize(input).await }).await {
+        let (pulse, cancel) = (&self.pulse, self.shop.config.watching.cancel_calls);
+        let call = async { processor.initialize(input).await };
+        match watched(pulse, cancel, "initialize", call).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return self.failed("initialize failed", &*error),
-            Err(panic) => return self.panicked("initialize", &*panic),
+            Err(broken) => return self.broken("initialize", &broken),
         }
         info!(position = %self.lease.checkpoint, "processing starts");
-        let range = self.lease.hash_range.unwrap_or(HashKeyRange::FULL);
-        let reader = self
-            .shop
-            .source
-            .open(&self.stream, self.shard.shard_id().clone(), range, start);
-        self.reading = Some(ReadAhead::start(reader, self.shop.budget.clone()));
+        self.open_reader();
         Event::Initialized
     }
 
+    /// Reads on after what was taken, or from the lease's checkpoint.
+    fn open_reader(&mut self) {
+        let initial = self.stream.position();
+        let Some(start) = StartAt::of_checkpoint(&self.lease.checkpoint, initial) else {
+            return;
+        };
+        let start = start.resume(self.taken.as_ref(), None);
+        let range = self.lease.hash_range.unwrap_or(HashKeyRange::FULL);
+        let shard = self.shard.shard_id().clone();
+        let reader = self.shop.source.open(&self.stream, shard, range, start);
+        let (budget, pulse) = (self.shop.budget.clone(), self.pulse.clone());
+        let most = self.shop.config.retrieval.max_records as usize;
+        // The old one first: it may hold a subscription.
+        self.reading = None;
+        self.reading = Some(ReadAhead::start(reader, budget, pulse, most));
+    }
+
     async fn read(&mut self) -> Event {
-        let Self {
-            reading,
-            processor,
-            checkpointer,
-            ..
-        } = self;
-        let Some(reading) = reading else {
-            return pending().await;
-        };
-        let next = match work_on(processor, WorkUntil::Room, checkpointer).await {
-            Ok(()) => beside(processor, checkpointer, reading.next()).await,
-            Err(panic) => Err(panic),
-        };
-        let mut held = match next {
-            Ok(Some(held)) => held,
-            Ok(None) => {
-                error!("reader ended before the end of the shard");
-                return Event::Panicked;
+        if let Err(panic) = work_on(&mut self.processor, WorkUntil::Room, &self.checkpointer).await {
+            return self.panicked("work_on", &*panic);
+        }
+        let waiting = Instant::now();
+        let mut held = loop {
+            let Self {
+                reading: Some(reading),
+                processor,
+                checkpointer,
+                pulse,
+                watch,
+                ..
+            } = self
+            else {
+                return pending().await;
+            };
+            let next = async {
+                tokio::select! {
+                    biased;
+                    held = reading.next() => Next::Batch(held),
+                    remedy = stuck(watch, pulse, waiting) => Next::Stuck(remedy),
+                }
+            };
+            match beside(processor, checkpointer, next).await {
+                Ok(Next::Batch(Some(held))) => break held,
+                Ok(Next::Batch(None)) => {
+                    error!("reader ended before the end of the shard");
+                    return Event::Panicked;
+                }
+                Ok(Next::Stuck((remedy, still_for))) => {
+                    let lease_key = self.shard.lease_key().clone();
+                    warn!(lease_key = %lease_key, elapsed_ms = still_for.as_millis(), "reading stands still: {remedy:?}");
+                    self.shop.bell.ring(ConsumerEvent::ShardStalled {
+                        lease_key,
+                        still_for,
+                        remedy,
+                    });
+                    if remedy == StallRemedy::GivenUp {
+                        return Event::Stalled;
+                    }
+                    self.open_reader();
+                }
+                Err(panic) => return self.panicked("work_on", &*panic),
             }
-            Err(panic) => return self.panicked("work_on", &*panic),
         };
+        if let Some(last) = held.batch.records.last_position() {
+            self.taken = Some(last.sequence_number().clone());
+        }
         // Reading starts AT the checkpoint, because the rest of an aggregate may be to do.
         held.batch.records.skip_done(&self.lease.checkpoint);
         let ended = held.batch.end.is_some();
@@ -242,10 +296,12 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         let Some(processor) = &mut self.processor else {
             return Event::Processed;
         };
-        let answer = unwound(async { processor.process_records(batch, &self.checkpointer).await }).await;
-        match answer {
+        let (pulse, cancel) = (&self.pulse, self.shop.config.watching.cancel_calls);
+        let call = async { processor.process_records(batch, &self.checkpointer).await };
+        match watched(pulse, cancel, "process_records", call).await {
             Ok(Ok(())) => {
                 tell(&self.keeper, Command::Processed).await;
+                self.pulse.on_processed();
                 self.in_hand = None;
                 if !F::Processor::BY_RECORD {
                     self.shop.tally.records.fetch_add(count, Ordering::Relaxed);
@@ -258,7 +314,12 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
                 tell(&self.keeper, Command::ProcessingFailed).await;
                 self.failed("process_records failed, the same records come again", &*error)
             }
-            Err(panic) => self.panicked("process_records", &*panic),
+            Err(broken) => {
+                if matches!(broken, Broken::Cancelled(_)) {
+                    tell(&self.keeper, Command::ProcessingFailed).await;
+                }
+                self.broken("process_records", &broken)
+            }
         }
     }
 
@@ -313,10 +374,12 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         let Some(processor) = &mut self.processor else {
             return Event::EndCheckpointed;
         };
-        match unwound(async { processor.shard_ended(&self.checkpointer).await }).await {
+        let (pulse, cancel) = (&self.pulse, self.shop.config.watching.cancel_calls);
+        let call = async { processor.shard_ended(&self.checkpointer).await };
+        match watched(pulse, cancel, "shard_ended", call).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return self.failed("shard_ended failed, it is called again", &*error),
-            Err(panic) => return self.panicked("shard_ended", &*panic),
+            Err(broken) => return self.broken("shard_ended", &broken),
         }
         match self.keeper.written().await {
             Some(Checkpoint::ShardEnd) => Event::EndCheckpointed,
@@ -332,12 +395,14 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         self.reading = None;
         self.in_hand = None;
         if let Some(processor) = &mut self.processor {
-            match unwound(async { processor.shutdown_requested(&self.checkpointer).await }).await {
+            let (pulse, cancel) = (&self.pulse, self.shop.config.watching.cancel_calls);
+            let call = async { processor.shutdown_requested(&self.checkpointer).await };
+            match watched(pulse, cancel, "shutdown_requested", call).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     warn!(error = %chain(&*error), "shutdown_requested failed, the lease is given up");
                 }
-                Err(panic) => return self.panicked("shutdown_requested", &*panic),
+                Err(broken) => return self.broken("shutdown_requested", &broken),
             }
         }
         Event::ShutdownAnswered
@@ -346,10 +411,12 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
     async fn tell_lost(&mut self) -> Event {
         self.reading = None;
         self.in_hand = None;
-        if let Some(processor) = &mut self.processor
-            && let Err(panic) = unwound(async { processor.lease_lost().await }).await
-        {
-            return self.panicked("lease_lost", &*panic);
+        if let Some(processor) = &mut self.processor {
+            let (pulse, cancel) = (&self.pulse, self.shop.config.watching.cancel_calls);
+            let call = async { processor.lease_lost().await };
+            if let Err(broken) = watched(pulse, cancel, "lease_lost", call).await {
+                return self.broken("lease_lost", &broken);
+            }
         }
         Event::LossAnswered
     }
@@ -368,6 +435,20 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         self.failures = self.failures.saturating_add(1);
         warn!(shard_id = %self.shard.shard_id(), attempt = self.failures, error = %chain(error), "{what}");
         Event::Failed
+    }
+
+    fn broken(&mut self, method: &'static str, broken: &Broken) -> Event {
+        match broken {
+            Broken::Panicked(panic) => self.panicked(method, &**panic),
+            Broken::Cancelled(overdue) => {
+                self.shop.bell.ring(ConsumerEvent::ProcessorCancelled {
+                    lease_key: self.shard.lease_key().clone(),
+                    method,
+                    running_for: overdue.after,
+                });
+                self.failed("call of the processor cancelled", overdue)
+            }
+        }
     }
 
     fn panicked(&mut self, method: &'static str, panic: &(dyn Any + Send)) -> Event {
@@ -400,6 +481,31 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
 async fn tell(keeper: &KeeperHandle, command: Command) {
     if !keeper.send(command).await {
         pending::<()>().await;
+    }
+}
+
+/// What a processor that waits for records gets.
+enum Next {
+    Batch(Option<HeldBatch>),
+    Stuck((StallRemedy, Duration)),
+}
+
+/// Waits until the reading of a shard counts as stuck: what to do, and for how long it stands still.
+async fn stuck(watch: &mut Watch, pulse: &Pulse, waiting: Instant) -> (StallRemedy, Duration) {
+    let mut free_since = waiting;
+    loop {
+        let now = Instant::now();
+        let Some(progress) = pulse.progress() else {
+            // Others hold the memory: that is nobody's standstill.
+            free_since = now + PARKED_LOOK;
+            sleep(PARKED_LOOK).await;
+            continue;
+        };
+        match watch.judge(now.into_std(), &progress, free_since.into_std()) {
+            Judgement::Wait(until) => sleep_until(until.into()).await,
+            Judgement::Restart(still_for) => return (StallRemedy::ReadAnew, still_for),
+            Judgement::GiveUp(still_for) => return (StallRemedy::GivenUp, still_for),
+        }
     }
 }
 
@@ -448,5 +554,7 @@ async fn unwound<T>(call: impl Future<Output = T>) -> Result<T, Panic> {
     AssertUnwindSafe(call).catch_unwind().await
 }
 
+/// Ours: how often it is looked whether there is memory again.
+const PARKED_LOOK: Duration = Duration::from_secs(1);
 /// Ours: how often a closed shard without listed children is taken for a listing behind the times.
 const CHILDREN_PATIENCE: u32 = 5;

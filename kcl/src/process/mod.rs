@@ -8,12 +8,14 @@
 //!                                                             └─> heartbeats, checkpoints, giving up
 //! ```
 
+pub(crate) mod call;
 mod checkpointer;
 mod children;
 pub(crate) mod driver;
 pub(crate) mod halt;
 pub(crate) mod hands;
 pub(crate) mod keeper;
+pub(crate) mod pulse;
 pub(crate) mod rooms;
 
 pub use checkpointer::{AsPosition, Checkpointer, Place, PreparedCheckpoint};

@@ -29,7 +29,7 @@ enum State {
     Finishing,
     Recording,
     Ending,
-    Stopping,
+    Stopping(End),
     Losing,
     GivingUp(End),
     Done(End),
@@ -99,6 +99,8 @@ pub(crate) enum Event {
     Failed,
     /// The user's code panicked.
     Panicked,
+    /// Reading stands still, and reading anew did not help.
+    Stalled,
 }
 
 /// What happens while a step runs.
@@ -120,6 +122,8 @@ pub(crate) enum End {
     Lost,
     /// Given up because the user's code panicked.
     Panicked,
+    /// Given up because reading stood still.
+    Stalled,
 }
 
 impl Machine {
@@ -160,7 +164,7 @@ impl Machine {
                 self.step()
             }
             (State::Waiting, Event::ParentsFinished) => self.enter(State::Initializing),
-            (State::Initializing, Event::Initialized) if self.stop_asked => self.enter(State::Stopping),
+            (State::Initializing, Event::Initialized) if self.stop_asked => self.enter(State::Stopping(End::Stopped)),
             (State::Initializing, Event::Initialized) => self.enter(State::Reading),
             (
                 State::Reading,
@@ -176,15 +180,17 @@ impl Machine {
                     ended: true,
                 },
             ) => self.enter(State::Finishing),
+            // The processor waits and has everything: nothing is asked of it but to checkpoint.
+            (State::Reading, Event::Stalled) => self.enter(State::Stopping(End::Stalled)),
             (State::Reading, Event::Batch { empty: false, ended }) => self.enter(State::Processing { ended }),
             (State::Processing { ended: true }, Event::Processed) => self.enter(State::Finishing),
             (State::Finishing, Event::Finished) => self.enter(State::Recording),
-            (State::Finishing, Event::Unfinished) => self.enter(State::Stopping),
-            (State::Processing { .. }, Event::Processed) if self.stop_asked => self.enter(State::Stopping),
+            (State::Finishing, Event::Unfinished) => self.enter(State::Stopping(End::Stopped)),
+            (State::Processing { .. }, Event::Processed) if self.stop_asked => self.enter(State::Stopping(End::Stopped)),
             (State::Processing { .. }, Event::Processed) => self.enter(State::Reading),
             (State::Recording, Event::ChildrenRecorded) => self.enter(State::Ending),
             (State::Ending, Event::EndCheckpointed) => self.enter(State::GivingUp(End::Finished)),
-            (State::Stopping, Event::ShutdownAnswered) => self.enter(State::GivingUp(End::Stopped)),
+            (State::Stopping(end), Event::ShutdownAnswered) => self.enter(State::GivingUp(end)),
             (State::Losing, Event::LossAnswered) => self.enter(State::Done(End::Lost)),
             (State::GivingUp(end), Event::GivenUp) => self.enter(State::Done(end)),
             _ => self.step(),
@@ -203,11 +209,11 @@ impl Machine {
             (Interrupt::Stop, State::Initializing) if self.pausing => {
                 Some(self.enter(State::GivingUp(End::Stopped)))
             }
-            (Interrupt::Stop, State::Reading | State::Finishing) => Some(self.enter(State::Stopping)),
+            (Interrupt::Stop, State::Reading | State::Finishing) => Some(self.enter(State::Stopping(End::Stopped))),
             (Interrupt::Stop, State::Processing { .. } | State::Recording | State::Ending)
                 if self.pausing =>
             {
-                Some(self.enter(State::Stopping))
+                Some(self.enter(State::Stopping(End::Stopped)))
             }
             (Interrupt::Stop, _) => {
                 self.stop_asked = true;
@@ -219,14 +225,14 @@ impl Machine {
     fn on_failure(&mut self) -> Step {
         match self.state {
             State::Losing => self.enter(State::Done(End::Lost)),
-            State::Stopping => self.enter(State::GivingUp(End::Stopped)),
+            State::Stopping(end) => self.enter(State::GivingUp(end)),
             // Nobody else can do it better: the lease expires by itself.
             State::GivingUp(end) => self.enter(State::Done(end)),
             State::Done(_) => self.step(),
             State::Waiting | State::Initializing if self.stop_asked => {
                 self.enter(State::GivingUp(End::Stopped))
             }
-            _ if self.stop_asked => self.enter(State::Stopping),
+            _ if self.stop_asked => self.enter(State::Stopping(End::Stopped)),
             _ => {
                 self.pausing = true;
                 self.step()
@@ -261,7 +267,7 @@ impl Machine {
             },
             State::Recording => Step::RecordChildren,
             State::Ending => Step::EndShard,
-            State::Stopping => Step::RequestShutdown,
+            State::Stopping(_) => Step::RequestShutdown,
             State::Losing => Step::TellLost,
             State::GivingUp(_) => Step::GiveUp,
             State::Done(end) => Step::Done(end),

@@ -11,4 +11,6 @@
 pub(crate) mod checkpoint;
 pub(crate) mod machine;
 pub(crate) mod prefetch;
+pub(crate) mod progress;
+pub(crate) mod rate;
 pub(crate) mod start;

@@ -40,11 +40,15 @@ impl Pace {
 #[derive(Debug, Clone)]
 pub(crate) struct Expectation {
     bytes: usize,
+    of_events: bool,
 }
 
 impl Default for Expectation {
     fn default() -> Self {
-        Self { bytes: FIRST_PAGE }
+        Self {
+            bytes: FIRST_PAGE,
+            of_events: false,
+        }
     }
 }
 
@@ -53,17 +57,58 @@ impl Expectation {
         self.bytes
     }
 
+    /// Pages are asked for, events come by themselves: a shard waits for one for seconds, and must not hold the memory of a
+    /// whole page meanwhile.
+    pub(crate) fn on_mode(&mut self, of_events: bool) {
+        if of_events && !self.of_events {
+            self.bytes = FIRST_EVENT;
+        }
+        self.of_events = of_events;
+    }
+
     /// Rises at once, falls slowly, so that a burst is not underrated twice.
     pub(crate) fn on_page(&mut self, bytes: usize) {
-        let faded = self.bytes - self.bytes / 4;
+        let fades = if self.of_events { self.bytes / 2 } else { self.bytes / 4 };
+        let faded = self.bytes - fades;
         self.bytes = bytes.max(faded).clamp(SMALLEST_PAGE, LARGEST_PAGE);
     }
 }
 
+/// The memory that a page of so many bytes takes until its records are taken out: the body and what is made of it.
+pub(crate) fn while_parsed(page: usize) -> usize {
+    page.saturating_mul(2)
+}
+
+/// How far a shard reads ahead of its processor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Depth {
+    bytes: usize,
+}
+
+impl Depth {
+    /// An eighth of the memory, so that a slow processor leaves the others some.
+    pub(crate) fn of_budget(bytes: usize) -> Self {
+        Self {
+            bytes: (bytes / 8).min(DEEPEST),
+        }
+    }
+
+    /// Whether a shard with so much read and not taken reads on. One batch it may always have.
+    pub(crate) fn has_room(self, batches: usize, bytes: usize, expected: usize) -> bool {
+        batches == 0 || (batches < MOST_BATCHES && bytes.saturating_add(expected) <= self.bytes)
+    }
+}
+
+/// Ours: eight seconds of a shard.
+const DEEPEST: usize = 16 << 20;
+/// Ours: more than a minute of reads that bring next to nothing.
+const MOST_BATCHES: usize = 512;
 /// Source: AWS API reference, GetRecords: five calls a second for each shard.
 const MIN_GAP: Duration = Duration::from_millis(200);
-/// Ours: what a busy shard gathers in a second.
-const FIRST_PAGE: usize = 1 << 20;
+/// Of a shard that nothing is known of: the largest page.
+const FIRST_PAGE: usize = LARGEST_PAGE;
+/// Ours: what a busy shard gathers in a tenth of a second.
+const FIRST_EVENT: usize = 128 << 10;
 /// Ours: a page without records is not free either.
 const SMALLEST_PAGE: usize = 4 << 10;
 /// Source: AWS API reference, GetRecords: 10 MiB for each call.
@@ -128,6 +173,34 @@ mod tests {
             expected.on_page(0);
         }
         assert_eq!(expected.bytes(), SMALLEST_PAGE);
+    }
+
+    #[test]
+    fn events_are_expected_to_be_small_until_they_are_not() {
+        let mut expected = Expectation::default();
+        assert_eq!(expected.bytes(), LARGEST_PAGE);
+        expected.on_mode(true);
+        assert_eq!(expected.bytes(), FIRST_EVENT);
+        expected.on_page(2 << 20);
+        expected.on_mode(true);
+        assert_eq!(expected.bytes(), 2 << 20);
+        expected.on_page(0);
+        assert_eq!(expected.bytes(), 1 << 20);
+    }
+
+    #[test]
+    fn a_shard_reads_ahead_by_its_share_or_one_batch() {
+        let depth = Depth::of_budget(64 << 20);
+        let cases = [
+            (0, 0, 100 << 20, true),
+            (1, 1 << 20, 1 << 20, true),
+            (1, 1 << 20, 8 << 20, false),
+            (MOST_BATCHES, 0, 1, false),
+            (1, 9 << 20, 1, false),
+        ];
+        for (batches, bytes, expected, room) in cases {
+            assert_eq!(depth.has_room(batches, bytes, expected), room, "{batches} {bytes}");
+        }
     }
 
     proptest! {

@@ -1,61 +1,29 @@
-//! Reading one batch ahead of the processor, within a memory budget that all shards of a consumer share.
+//! Reading ahead of the processor, within a budget that all shards share.
+//!
+//! ```text
+//!  reader ──> room on the shelf? ──> due ──> memory? ──> read ──> shelf ──> next: small batches joined ──> processor
+//!                    └─ not for long: the reader rests ─┘
+//! ```
 
-use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
+use super::budget::{ReadBudget, Reservation};
 use super::{Batch, Reader};
-use crate::shard::prefetch::Expectation;
-
-/// Memory for records that are read and not processed.
-#[derive(Debug, Clone)]
-pub(crate) struct Budget {
-    kib: Arc<Semaphore>,
-    total: u32,
-}
-
-impl Budget {
-    pub(crate) fn new(bytes: NonZeroUsize) -> Self {
-        let total = kib_of(bytes.get());
-        Self {
-            kib: Arc::new(Semaphore::new(total as usize)),
-            total,
-        }
-    }
-
-    /// Waits until this much is free; a budget smaller than that is asked for as a whole.
-    async fn reserve(&self, bytes: usize) -> OwnedSemaphorePermit {
-        let wanted = kib_of(bytes).min(self.total);
-        let permit = Arc::clone(&self.kib).acquire_many_owned(wanted).await;
-        permit.expect("the semaphore is never closed")
-    }
-
-    /// Makes a reservation fit what came. What came beyond it is taken if it is free, and borne if not.
-    fn settle(&self, permit: &mut OwnedSemaphorePermit, bytes: usize) {
-        let held = u32::try_from(permit.num_permits()).unwrap_or(u32::MAX);
-        let wanted = kib_of(bytes).min(self.total);
-        if let Some(surplus) = held.checked_sub(wanted) {
-            drop(permit.split(surplus as usize));
-        } else if let Ok(more) = Arc::clone(&self.kib).try_acquire_many_owned(wanted - held) {
-            permit.merge(more);
-        }
-    }
-}
+use crate::process::pulse::Pulse;
+use crate::shard::prefetch::{Depth, Expectation, while_parsed};
+use crate::shard::progress::RetrievalMode;
 
 /// A part of the budget, held until the last clone is dropped: whoever still has records of a batch keeps one.
 #[derive(Debug, Clone)]
 pub(crate) struct Hold {
-    _memory: Arc<OwnedSemaphorePermit>,
-}
-
-impl Hold {
-    fn new(memory: OwnedSemaphorePermit) -> Self {
-        Self {
-            _memory: Arc::new(memory),
-        }
-    }
+    _memory: Arc<Reservation>,
 }
 
 /// A batch, and the memory it holds: until it is dropped, and every clone of its [`RecordBatch`](crate::RecordBatch).
@@ -65,70 +33,218 @@ pub(crate) struct HeldBatch {
     _memory: Hold,
 }
 
-impl HeldBatch {
-    fn new(mut batch: Batch, memory: OwnedSemaphorePermit) -> Self {
-        let memory = Hold::new(memory);
-        batch.records.keep(memory.clone());
+/// A batch on the shelf.
+#[derive(Debug)]
+struct Shelved {
+    batch: Batch,
+    memory: Reservation,
+}
+
+/// Batches of one shard, read ahead. Dropping it ends the reading.
+#[derive(Debug)]
+pub(crate) struct ReadAhead {
+    shelf: Arc<Shelf>,
+    max_records: usize,
+    /// Owns the reading task: aborted on drop.
+    _reading: JoinSet<()>,
+}
+
+/// What is read and not taken.
+#[derive(Debug)]
+struct Shelf {
+    depth: Depth,
+    stock: Mutex<Stock>,
+    filled: Notify,
+    taken: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Stock {
+    batches: VecDeque<Shelved>,
+    bytes: usize,
+    /// The reader is gone: nothing comes any more.
+    closed: bool,
+}
+
+impl ReadAhead {
+    /// Starts reading. `next` joins batches up to `max_records` user records.
+    pub(crate) fn start(reader: impl Reader, budget: ReadBudget, pulse: Pulse, max_records: usize) -> Self {
+        let shelf = Arc::new(Shelf {
+            depth: Depth::of_budget(budget.bytes()),
+            stock: Mutex::default(),
+            filled: Notify::new(),
+            taken: Notify::new(),
+        });
+        let mut reading = JoinSet::new();
+        let closing = Closing(Arc::clone(&shelf));
+        reading.spawn(read(reader, budget, pulse, closing));
         Self {
-            batch,
+            shelf,
+            max_records,
+            _reading: reading,
+        }
+    }
+
+    /// The next batch: what has gathered meanwhile comes as one. `None`: the end was given before.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub(crate) async fn next(&mut self) -> Option<HeldBatch> {
+        loop {
+            let filled = self.shelf.filled.notified();
+            if let Some(batch) = self.shelf.take(self.max_records) {
+                return Some(batch.hold());
+            }
+            if self.shelf.stock().closed {
+                return None;
+            }
+            filled.await;
+        }
+    }
+}
+
+impl Shelf {
+    fn stock(&self) -> MutexGuard<'_, Stock> {
+        // Left whole by each holder, so a thread that died with it took nothing along.
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, held: Shelved) {
+        {
+            let mut stock = self.stock();
+            stock.bytes += held.batch.bytes;
+            stock.batches.push_back(held);
+        }
+        self.filled.notify_one();
+    }
+
+    fn take(&self, max_records: usize) -> Option<Shelved> {
+        let mut stock = self.stock();
+        let mut first = stock.batches.pop_front()?;
+        while let Some(next) = stock.batches.front()
+            && first.batch.records.len() + next.batch.records.len() <= max_records
+            && let Some(next) = stock.batches.pop_front()
+        {
+            first.append(next);
+        }
+        stock.bytes -= first.batch.bytes;
+        drop(stock);
+        self.taken.notify_one();
+        Some(first)
+    }
+
+    /// Waits until there is room for a batch of this size, or for `None` until nothing is left.
+    async fn room(&self, expected: Option<usize>) {
+        loop {
+            let taken = self.taken.notified();
+            let has_room = {
+                let Stock { batches, bytes, .. } = &*self.stock();
+                match expected {
+                    Some(expected) => self.depth.has_room(batches.len(), *bytes, expected),
+                    None => batches.is_empty(),
+                }
+            };
+            if has_room {
+                return;
+            }
+            taken.await;
+        }
+    }
+}
+
+impl Shelved {
+    fn append(&mut self, next: Self) {
+        let Self { batch, memory } = next;
+        self.batch.records.append(batch.records);
+        self.batch.bytes += batch.bytes;
+        self.batch.end = batch.end;
+        self.memory.merge(memory);
+    }
+
+    /// Its memory goes with its records from now on.
+    fn hold(mut self) -> HeldBatch {
+        let memory = Hold {
+            _memory: Arc::new(self.memory),
+        };
+        self.batch.records.keep(memory.clone());
+        HeldBatch {
+            batch: self.batch,
             _memory: memory,
         }
     }
 }
 
-/// Batches of one shard, one read ahead. Dropping it ends the reading.
-#[derive(Debug)]
-pub(crate) struct ReadAhead {
-    batches: mpsc::Receiver<HeldBatch>,
-    /// Owns the reading task: aborted on drop.
-    _reading: JoinSet<()>,
-}
+/// Says that nothing comes any more, however the reading ended.
+struct Closing(Arc<Shelf>);
 
-impl ReadAhead {
-    pub(crate) fn start(reader: impl Reader, budget: Budget) -> Self {
-        // Room for one: the next read begins when the processor takes the one before.
-        let (sender, batches) = mpsc::channel(1);
-        let mut reading = JoinSet::new();
-        reading.spawn(read(reader, budget, sender));
-        Self {
-            batches,
-            _reading: reading,
-        }
-    }
-
-    /// The next batch. `None`: the end was given before.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost.
-    pub(crate) async fn next(&mut self) -> Option<HeldBatch> {
-        self.batches.recv().await
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.stock().closed = true;
+        self.0.filled.notify_one();
     }
 }
 
-async fn read(mut reader: impl Reader, budget: Budget, batches: mpsc::Sender<HeldBatch>) {
+async fn read(mut reader: impl Reader, budget: ReadBudget, pulse: Pulse, shelf: Closing) {
     let mut expected = Expectation::default();
-    while let Ok(slot) = batches.reserve().await {
-        let (batch, memory) = loop {
-            reader.due().await;
-            let mut memory = budget.reserve(expected.bytes()).await;
-            let batch = reader.read().await;
-            expected.on_page(batch.bytes);
-            if !batch.is_empty() {
-                budget.settle(&mut memory, batch.bytes);
-                break (batch, memory);
-            }
-        };
+    loop {
+        let (batch, memory) = read_once(&mut reader, &budget, &pulse, &shelf.0, &mut expected).await;
+        if batch.is_empty() {
+            continue;
+        }
         let ended = batch.end.is_some();
-        slot.send(HeldBatch::new(batch, memory));
+        shelf.0.put(Shelved { batch, memory });
         if ended {
             break;
         }
     }
 }
 
-fn kib_of(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).max(1)
+async fn read_once(
+    reader: &mut impl Reader,
+    budget: &ReadBudget,
+    pulse: &Pulse,
+    shelf: &Shelf,
+    expected: &mut Expectation,
+) -> (Batch, Reservation) {
+    let mut memory = loop {
+        if timeout(PATIENCE, shelf.room(Some(expected.bytes()))).await.is_err() {
+            reader.rest();
+            shelf.room(None).await;
+        }
+        reader.due().await;
+        expected.on_mode(reader.mode() == RetrievalMode::FanOut);
+        let mut reserving = pin!(budget.reserve(while_parsed(expected.bytes()), 1));
+        pulse.park(true);
+        let reserved = timeout(PATIENCE, &mut reserving).await;
+        let rested = reserved.is_err();
+        let memory = match reserved {
+            Ok(memory) => memory,
+            Err(_) => {
+                reader.rest();
+                reserving.await
+            }
+        };
+        pulse.park(false);
+        if !rested {
+            break memory;
+        }
+        // There is memory again. Another reader may have it while this one finds its way back.
+    };
+    let mut batch = reader.read().await;
+    expected.on_page(batch.bytes);
+    memory.settle(budget, batch.bytes, batch.records.len());
+    if let Some(switch) = batch.switched.take() {
+        pulse.on_switch(switch.to, &switch.reason);
+    }
+    let heard = std::mem::take(&mut batch.heard);
+    let lag = batch.records.behind_latest();
+    pulse.on_read(reader.mode(), heard, !batch.records.is_empty(), lag);
+    (batch, memory)
 }
+
+/// Ours: how long a reader may wait for room before it lets go of what costs others something. Unread events of
+/// subscriptions fill the window that all subscriptions of a connection share.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 #[path = "ahead_tests.rs"]

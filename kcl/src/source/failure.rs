@@ -6,6 +6,7 @@ use aws_sdk_kinesis::config::http::HttpResponse;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 
 use crate::error::BoxError;
+use crate::shard::progress::{Nature, Trouble};
 
 /// One failed call.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,8 @@ pub(crate) enum Kind {
     Unavailable,
     /// No such stream or shard.
     NotFound,
+    /// It is being made or changed, or somebody else has it.
+    InUse,
     /// The iterator is older than five minutes.
     IteratorExpired,
     /// The listing has to begin again.
@@ -45,12 +48,12 @@ impl Kind {
     pub(crate) fn is_transient(self) -> bool {
         matches!(
             self,
-            Self::Throttled | Self::Unavailable | Self::TokenExpired | Self::IteratorExpired
+            Self::Throttled | Self::Unavailable | Self::InUse | Self::TokenExpired | Self::IteratorExpired
         )
     }
 
-    /// Source: AWS API reference, errors of GetRecords, GetShardIterator and ListShards, and common errors.
-    fn of_code(code: &str, status: u16) -> Self {
+    /// Source: AWS API reference, errors of GetRecords, GetShardIterator, SubscribeToShard and ListShards, and common errors.
+    pub(super) fn of_code(code: &str, status: u16) -> Self {
         match code {
             "ProvisionedThroughputExceededException"
             | "LimitExceededException"
@@ -67,9 +70,8 @@ impl Kind {
             "ExpiredNextTokenException" => Self::TokenExpired,
             "ResourceNotFoundException" => Self::NotFound,
             "InvalidArgumentException" | "ValidationException" => Self::InvalidArgument,
-            // The stream is being made or changed.
-            "ResourceInUseException"
-            | "InternalFailure"
+            "ResourceInUseException" => Self::InUse,
+            "InternalFailure"
             | "InternalFailureException"
             | "InternalServerError"
             | "ServiceUnavailable"
@@ -99,6 +101,19 @@ impl Kind {
 }
 
 impl Failure {
+    /// What it says of the reading of a shard.
+    pub(crate) fn trouble(&self) -> Trouble {
+        Trouble {
+            operation: self.operation,
+            code: self.code.clone(),
+            nature: match self.kind {
+                Kind::Throttled => Nature::Throttled,
+                Kind::AccessDenied | Kind::Credentials | Kind::Refused => Nature::Denied,
+                _ => Nature::Passing,
+            },
+        }
+    }
+
     pub(crate) fn of_sdk<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,

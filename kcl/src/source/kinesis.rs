@@ -9,7 +9,9 @@ use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{self, ShardIteratorType};
 use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::budget::{ReadBudget, SharedRate};
 use super::failure::{Failure, Kind};
 use super::listing::Listings;
 use super::polling::PollingReader;
@@ -29,6 +31,8 @@ pub(crate) struct KinesisStream {
     control: Client,
     config: Arc<ConsumerConfig>,
     listings: Listings,
+    budget: ReadBudget,
+    region: Arc<str>,
 }
 
 /// One answer of GetRecords.
@@ -40,8 +44,20 @@ pub(crate) struct Page {
     pub(crate) children: Vec<ChildShard>,
 }
 
+impl Page {
+    /// The records' own bytes, as the service counts them.
+    pub(super) fn bytes(&self) -> usize {
+        let of = |record: &RawRecord| record.data.len() + record.partition_key.as_ref().map_or(0, String::len);
+        self.records.iter().map(of).sum()
+    }
+}
+
 impl KinesisStream {
-    pub(crate) fn new(builder: &aws_sdk_kinesis::config::Builder, config: Arc<ConsumerConfig>) -> Self {
+    pub(crate) fn new(
+        builder: &aws_sdk_kinesis::config::Builder,
+        config: Arc<ConsumerConfig>,
+        budget: ReadBudget,
+    ) -> Self {
         let timeout = config.retrieval.request_timeout;
         let timeouts = |attempt: Duration, operation: Duration| {
             TimeoutConfig::builder()
@@ -70,16 +86,31 @@ impl KinesisStream {
             )
             .retry_partition(RetryPartition::new("kinesis-kcl-control"))
             .timeout_config(timeouts(CONTROL_TIMEOUT, CONTROL_TIMEOUT * 2));
+        let data = Client::from_conf(data.build());
+        let region = data.config().region().map_or("", |region| region.as_ref());
         Self {
-            data: Client::from_conf(data.build()),
+            region: Arc::from(region),
+            data,
             control: Client::from_conf(control.build()),
             listings: Listings::of(&config),
             config,
+            budget,
         }
     }
 
     pub(crate) fn config(&self) -> &ConsumerConfig {
         &self.config
+    }
+
+    /// The rate at which a shard may be polled, shared with all who share the budget.
+    pub(super) fn rate(&self, stream: &Stream, shard: &ShardId) -> SharedRate {
+        self.budget
+            .rate(format!("{}/{}", self.region, stream.name()), shard.clone())
+    }
+
+    /// A turn at GetRecords.
+    pub(super) async fn request(&self) -> OwnedSemaphorePermit {
+        self.budget.request().await
     }
 
     pub(crate) async fn shard_iterator(

@@ -1,6 +1,7 @@
 //! Batches from one shard: asked of the service, taken apart into user records, read one ahead within a memory budget.
 
 pub(crate) mod ahead;
+pub(crate) mod budget;
 pub(crate) mod failure;
 pub(crate) mod kinesis;
 mod listing;
@@ -20,6 +21,7 @@ use self::failure::Failure;
 use crate::position::SequenceNumber;
 use crate::processor::RecordBatch;
 use crate::record::{ClientRecord, DroppedRecords};
+use crate::shard::progress::{Heard, RetrievalMode};
 use crate::shard::start::StartAt;
 use crate::shard_sync::Shard;
 use crate::shard_sync::children::ChildShard;
@@ -46,6 +48,14 @@ pub(crate) trait Reader: Send + 'static {
     /// # Cancel safety
     /// A dropped call has read nothing: the next one begins at the same place.
     fn read(&mut self) -> impl Future<Output = Batch> + Send;
+
+    /// How it reads at the moment.
+    fn mode(&self) -> RetrievalMode {
+        RetrievalMode::Polling
+    }
+
+    /// There is no room for records for some time: let go of what others pay for meanwhile. The next [`due`](Self::due) takes it up again.
+    fn rest(&mut self) {}
 }
 
 /// What one read gave.
@@ -56,6 +66,17 @@ pub(crate) struct Batch {
     pub(crate) bytes: usize,
     /// The shard is closed and this was all of it.
     pub(crate) end: Option<ShardEnd>,
+    /// What it heard of the service.
+    pub(crate) heard: Heard,
+    /// From now on it is read in another way.
+    pub(crate) switched: Option<Switch>,
+}
+
+/// A change of the way of reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Switch {
+    pub(crate) to: RetrievalMode,
+    pub(crate) reason: String,
 }
 
 impl Batch {

@@ -10,12 +10,14 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::failure::{Failure, Kind};
+use super::budget::SharedRate;
 use super::kinesis::{KinesisStream, Page};
 use super::{Batch, RawRecord, Reader, ShardEnd, unpack};
 use crate::position::SequenceNumber;
 use crate::process::keeper::chain;
 use crate::processor::RecordBatch;
 use crate::shard::prefetch::Pace;
+use crate::shard::progress::Heard;
 use crate::shard::start::StartAt;
 use crate::stream::Stream;
 
@@ -32,6 +34,8 @@ pub(crate) struct PollingReader {
     fetched: Option<SequenceNumber>,
     first_asked: Option<SystemTime>,
     pace: Pace,
+    /// Shared with other applications of this process that poll the shard.
+    rate: SharedRate,
     trouble: Trouble,
     rng: SmallRng,
     /// The end of the pause after a failure.
@@ -47,6 +51,7 @@ impl PollingReader {
         start: StartAt,
     ) -> Self {
         let pace = Pace::new(source.config().retrieval.idle);
+        let rate = source.rate(&stream, &shard);
         let rng = source.config().rng(&format!("read/{}", stream.lease_key(&shard)));
         Self {
             source,
@@ -58,6 +63,7 @@ impl PollingReader {
             fetched: None,
             first_asked: None,
             pace,
+            rate,
             trouble: Trouble::default(),
             rng,
             not_before: None,
@@ -98,8 +104,11 @@ impl PollingReader {
 
     async fn page(&mut self) -> Result<Page, Failure> {
         let iterator = self.iterator().await?;
+        let _turn = self.source.request().await;
         self.pace.on_call(now());
-        self.source.records(&self.stream, &iterator).await
+        let page = self.source.records(&self.stream, &iterator).await?;
+        self.rate.on_page(page.bytes());
+        Ok(page)
     }
 
     /// A batch from a page. Nothing is awaited from here on, so a dropped call has either read the page or not.
@@ -125,11 +134,13 @@ impl PollingReader {
             bytes: unpacked.bytes,
             records: RecordBatch::new(unpacked.records, behind).with_dropped(unpacked.dropped),
             end,
+            heard: Heard::Answer,
+            ..Batch::default()
         }
     }
 
-    /// What to do about a failed call: `Some` if it means the end of the shard.
-    async fn ride_out(&mut self, failure: Failure) -> Option<Batch> {
+    /// What to do about a failed call. It may mean the end of the shard.
+    async fn ride_out(&mut self, failure: Failure) -> Batch {
         match failure.kind {
             Kind::IteratorExpired => {
                 info!(shard_id = %self.shard, "iterator expired, asking for a new one");
@@ -140,10 +151,10 @@ impl PollingReader {
             Kind::NotFound => match self.source.is_shard_gone(&self.stream, &self.shard).await {
                 Ok(true) => {
                     warn!(shard_id = %self.shard, "shard is gone, with what was not read of it");
-                    return Some(Batch {
+                    return Batch {
                         end: Some(ShardEnd::default()),
                         ..Batch::default()
-                    });
+                    };
                 }
                 Ok(false) => self.iterator = None,
                 Err(listing) => {
@@ -163,7 +174,10 @@ impl PollingReader {
             debug!(shard_id = %self.shard, attempt, error = %chain(&failure), "read failed, trying again");
         }
         self.not_before = Some(Instant::now() + pause);
-        None
+        Batch {
+            heard: Heard::Failure(failure.trouble()),
+            ..Batch::default()
+        }
     }
 }
 
@@ -171,6 +185,7 @@ impl Reader for PollingReader {
     async fn due(&mut self) {
         let paced = self.pace.next_call(now()).into();
         sleep_until(self.not_before.take().map_or(paced, |pause| pause.max(paced))).await;
+        self.rate.turn().await;
     }
 
     async fn read(&mut self) -> Batch {
@@ -179,7 +194,7 @@ impl Reader for PollingReader {
                 self.trouble = Trouble::default();
                 self.accept(page)
             }
-            Err(failure) => self.ride_out(failure).await.unwrap_or_default(),
+            Err(failure) => self.ride_out(failure).await,
         }
     }
 }

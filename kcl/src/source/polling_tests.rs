@@ -17,13 +17,18 @@ use aws_smithy_types::body::SdkBody;
 
 use super::*;
 use crate::config::ConsumerConfig;
+use crate::source::budget::ReadBudget;
 use crate::processor::RecordBatch;
+
+fn budget() -> ReadBudget {
+    ReadBudget::of_bytes(std::num::NonZeroUsize::new(64 << 20).unwrap())
+}
 
 fn reader(rules: &[&Rule], start: StartAt) -> PollingReader {
     let client = mock_client!(aws_sdk_kinesis, RuleMode::Sequential, rules);
     let config = Arc::new(ConsumerConfig::builder("app", "sales").build().unwrap());
     let stream = Stream::only(config.stream().clone(), config.initial_position());
-    let source = KinesisStream::new(&client.config().to_builder(), config);
+    let source = KinesisStream::new(&client.config().to_builder(), config, budget());
     PollingReader::new(source, stream, ShardId::from_number(0), HashKeyRange::FULL, start)
 }
 

@@ -12,6 +12,7 @@ use super::failure::{Failure, Kind};
 use super::{Batch, RawRecord, Reader, ShardEnd, Source, unpack};
 use crate::position::SequenceNumber;
 use crate::processor::RecordBatch;
+use crate::shard::progress::Heard;
 use crate::shard::start::StartAt;
 use crate::shard_sync::Shard;
 use crate::stream::Stream;
@@ -196,6 +197,8 @@ impl Reader for ScriptedReader {
             records,
             bytes: unpacked.bytes,
             end,
+            heard: Heard::Answer,
+            ..Batch::default()
         }
     }
 }

@@ -135,6 +135,40 @@ fn is_label(text: &str) -> bool {
         .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
+/// The ARN of a consumer registered for enhanced fan-out: its stream's ARN, `/consumer/`, its name, `:` and when it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct ConsumerArn {
+    text: String,
+    stream: StreamName,
+}
+
+impl ConsumerArn {
+    pub(crate) fn parse(text: &str) -> Result<Self, StreamArnError> {
+        let fault = || StreamArnError {
+            text: text.chars().take(200).collect(),
+            fault: "it does not name a consumer",
+        };
+        let (stream, consumer) = text.split_once("/consumer/").ok_or_else(fault)?;
+        let stream = StreamArn::parse(stream)?.name;
+        let (name, created) = consumer.split_once(':').ok_or_else(fault)?;
+        if name.is_empty() || created.is_empty() || !created.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(fault());
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            stream,
+        })
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn stream(&self) -> &StreamName {
+        &self.stream
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

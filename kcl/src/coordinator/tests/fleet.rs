@@ -26,7 +26,7 @@ use crate::metrics::Counters;
 use crate::process::Checkpointer;
 use crate::process::hands::{Tally, Workshop};
 use crate::processor::{Initialization, RecordBatch, RecordProcessor};
-use crate::source::ahead::Budget;
+use crate::source::budget::ReadBudget;
 use crate::source::scripted::ScriptedStream;
 use crate::store::memory::MemoryLeaseStore;
 use crate::store::{CheckpointUpdate, Contents, FleetStore, LeaseStore, Listing, Renewal, RetireIf};
@@ -78,7 +78,7 @@ impl Fleet {
             store,
             factory: Arc::new(factory),
             streams: watch::Sender::new(config.directory()),
-            budget: Budget::new(config.retrieval.prefetch_bytes),
+            budget: ReadBudget::of_bytes(config.retrieval.prefetch_bytes),
             tally: Tally::default(),
             bell: Bell::new(),
             counters: Counters::new(config.worker_id().clone()),
