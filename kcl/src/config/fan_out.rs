@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::ConsumerConfigBuilder;
 use crate::error::ConfigError;
-use crate::streams::arn::ConsumerArn;
 use crate::stream::{StreamName, is_service_name};
+use crate::streams::arn::ConsumerArn;
 
 /// How records come from the service (KCL: `retrievalSpecificConfig`).
 ///
@@ -52,7 +52,11 @@ impl FanOut {
     pub(super) fn check(&mut self, application: &str) -> Result<(), ConfigError> {
         let name = self.consumer_name.get_or_insert_with(|| application.to_owned());
         if self.retrieval != Retrieval::Polling && !is_service_name(name, 1, MAX_CONSUMER_NAME) {
-            return Err(ConfigError::name("fan-out consumer name", name, CONSUMER_NAME_RULE));
+            return Err(ConfigError::name(
+                "fan-out consumer name",
+                name,
+                CONSUMER_NAME_RULE,
+            ));
         }
         let parse = |text: &String| {
             ConsumerArn::parse(text).map_err(|_| ConfigError::name("fan-out consumer ARN", text, ARN_RULE))

@@ -18,8 +18,8 @@ use crate::stream::{Stream, StreamName, is_service_name};
 use crate::streams::directory::Directory;
 
 pub(crate) use coordination::{Backoff, Coordination};
-pub use fan_out::Retrieval;
 pub(crate) use fan_out::FanOut;
+pub use fan_out::Retrieval;
 pub(crate) use fleet::Membership;
 pub(crate) use lease::Leasing;
 pub(crate) use retrieval::Reads;

@@ -5,7 +5,7 @@ use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures::FutureExt as _;
@@ -78,6 +78,8 @@ pub(super) struct Hands<S: Source, F: RecordProcessorFactory> {
     reading: Option<ReadAhead>,
     /// The last Kinesis record that was taken from the reader.
     taken: Option<SequenceNumber>,
+    /// When reading began, by the wall clock.
+    opened: Option<SystemTime>,
     in_hand: Option<HeldBatch>,
     end: ShardEnd,
     pauses: Option<ExponentialBackoff>,
@@ -112,6 +114,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
             watch,
             reading: None,
             taken: None,
+            opened: None,
             in_hand: None,
             end: ShardEnd::default(),
             pauses: None,
@@ -207,7 +210,12 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         let Some(start) = StartAt::of_checkpoint(&self.lease.checkpoint, initial) else {
             return;
         };
-        let start = start.resume(self.taken.as_ref(), None);
+        let start = start.resume(self.taken.as_ref(), self.opened);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the service compares it with its own wall clock"
+        )]
+        self.opened.get_or_insert_with(SystemTime::now);
         let range = self.lease.hash_range.unwrap_or(HashKeyRange::FULL);
         let shard = self.shard.shard_id().clone();
         let reader = self.shop.source.open(&self.stream, shard, range, start);

@@ -79,8 +79,10 @@ impl Pulse {
             }
             (Change::Silent, _) => {
                 info!(lease_key = %lease_key, elapsed_ms = silent_for.as_millis(), "subscription is silent, opened anew");
-                self.bell
-                    .ring(ConsumerEvent::SubscriptionSilent { lease_key, silent_for });
+                self.bell.ring(ConsumerEvent::SubscriptionSilent {
+                    lease_key,
+                    silent_for,
+                });
             }
             (Change::Recovered, _) => {
                 info!(lease_key = %lease_key, "reading goes on");
@@ -101,8 +103,10 @@ impl Pulse {
         });
     }
 
-    pub(crate) fn park(&self, parked: bool) {
-        self.inner().parked = parked;
+    /// Reading waits for memory, until the value is dropped.
+    pub(crate) fn park(&self) -> Parked<'_> {
+        self.inner().parked = true;
+        Parked(self)
     }
 
     /// A batch was processed.
@@ -166,6 +170,16 @@ impl Pulse {
     }
 }
 
+/// A wait for memory.
+#[must_use = "the wait ends when it is dropped"]
+pub(crate) struct Parked<'a>(&'a Pulse);
+
+impl Drop for Parked<'_> {
+    fn drop(&mut self) {
+        self.0.inner().parked = false;
+    }
+}
+
 /// A call of the processor in progress.
 #[must_use = "the call ends when it is dropped"]
 pub(crate) struct InCall<'a>(&'a Pulse);
@@ -179,3 +193,7 @@ impl Drop for InCall<'_> {
 fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
+
+#[cfg(test)]
+#[path = "pulse_tests.rs"]
+mod tests;

@@ -164,7 +164,9 @@ impl Machine {
                 self.step()
             }
             (State::Waiting, Event::ParentsFinished) => self.enter(State::Initializing),
-            (State::Initializing, Event::Initialized) if self.stop_asked => self.enter(State::Stopping(End::Stopped)),
+            (State::Initializing, Event::Initialized) if self.stop_asked => {
+                self.enter(State::Stopping(End::Stopped))
+            }
             (State::Initializing, Event::Initialized) => self.enter(State::Reading),
             (
                 State::Reading,
@@ -186,7 +188,9 @@ impl Machine {
             (State::Processing { ended: true }, Event::Processed) => self.enter(State::Finishing),
             (State::Finishing, Event::Finished) => self.enter(State::Recording),
             (State::Finishing, Event::Unfinished) => self.enter(State::Stopping(End::Stopped)),
-            (State::Processing { .. }, Event::Processed) if self.stop_asked => self.enter(State::Stopping(End::Stopped)),
+            (State::Processing { .. }, Event::Processed) if self.stop_asked => {
+                self.enter(State::Stopping(End::Stopped))
+            }
             (State::Processing { .. }, Event::Processed) => self.enter(State::Reading),
             (State::Recording, Event::ChildrenRecorded) => self.enter(State::Ending),
             (State::Ending, Event::EndCheckpointed) => self.enter(State::GivingUp(End::Finished)),
@@ -209,7 +213,9 @@ impl Machine {
             (Interrupt::Stop, State::Initializing) if self.pausing => {
                 Some(self.enter(State::GivingUp(End::Stopped)))
             }
-            (Interrupt::Stop, State::Reading | State::Finishing) => Some(self.enter(State::Stopping(End::Stopped))),
+            (Interrupt::Stop, State::Reading | State::Finishing) => {
+                Some(self.enter(State::Stopping(End::Stopped)))
+            }
             (Interrupt::Stop, State::Processing { .. } | State::Recording | State::Ending)
                 if self.pausing =>
             {

@@ -68,7 +68,11 @@ impl Expectation {
 
     /// Rises at once, falls slowly, so that a burst is not underrated twice.
     pub(crate) fn on_page(&mut self, bytes: usize) {
-        let fades = if self.of_events { self.bytes / 2 } else { self.bytes / 4 };
+        let fades = if self.of_events {
+            self.bytes / 2
+        } else {
+            self.bytes / 4
+        };
         let faded = self.bytes - fades;
         self.bytes = bytes.max(faded).clamp(SMALLEST_PAGE, LARGEST_PAGE);
     }
@@ -199,7 +203,11 @@ mod tests {
             (1, 9 << 20, 1, false),
         ];
         for (batches, bytes, expected, room) in cases {
-            assert_eq!(depth.has_room(batches, bytes, expected), room, "{batches} {bytes}");
+            assert_eq!(
+                depth.has_room(batches, bytes, expected),
+                room,
+                "{batches} {bytes}"
+            );
         }
     }
 

@@ -33,7 +33,12 @@ fn a_shard_that_says_more_and_brings_nothing_is_read_anew_and_then_given_up() {
     let (mut progress, mut watch) = (Progress::new(start), watch());
     answer(&mut progress, start, false, 5_000);
     for second in 1..60 {
-        answer(&mut progress, start + SECOND * second, false, 5_000 + u64::from(second));
+        answer(
+            &mut progress,
+            start + SECOND * second,
+            false,
+            5_000 + u64::from(second),
+        );
     }
     assert_eq!(
         watch.judge(start + SECOND * 59, &progress, start),
@@ -61,7 +66,9 @@ fn what_moves_is_not_stuck() {
             answer(p, at, true, 9_000);
         }),
         ("a smaller lag", |p, at| {
-            let lag = p.lag().map_or(90_000, |lag| u64::try_from(lag.as_millis()).unwrap() - 1);
+            let lag = p
+                .lag()
+                .map_or(90_000, |lag| u64::try_from(lag.as_millis()).unwrap() - 1);
             answer(p, at, false, lag);
         }),
         ("the tip", |p, at| {
@@ -69,7 +76,13 @@ fn what_moves_is_not_stuck() {
         }),
         ("a batch done", Progress::on_moved),
         ("a throttle: the service lives", |p, at| {
-            p.on_read(at, RetrievalMode::Polling, failure(Nature::Throttled), false, None);
+            p.on_read(
+                at,
+                RetrievalMode::Polling,
+                failure(Nature::Throttled),
+                false,
+                None,
+            );
         }),
     ];
     for (what, act) in moves {
@@ -134,7 +147,11 @@ fn a_denial_is_told_once_and_so_is_its_end() {
     assert_eq!(fail(&mut progress, Nature::Passing), Change::None);
     let incident = progress.incident().unwrap();
     assert_eq!((incident.failures, incident.trouble.nature), (4, Nature::Denied));
-    assert_eq!(fail(&mut progress, Nature::Denied), Change::None, "still the same");
+    assert_eq!(
+        fail(&mut progress, Nature::Denied),
+        Change::None,
+        "still the same"
+    );
     assert_eq!(answer(&mut progress, start, false, 0), Change::Recovered);
     assert!(progress.incident().is_none());
     assert_eq!(answer(&mut progress, start, false, 0), Change::None);

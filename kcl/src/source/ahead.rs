@@ -207,28 +207,30 @@ async fn read_once(
     expected: &mut Expectation,
 ) -> (Batch, Reservation) {
     let mut memory = loop {
-        if timeout(PATIENCE, shelf.room(Some(expected.bytes()))).await.is_err() {
+        let subscribed = reader.mode() == RetrievalMode::FanOut;
+        let room = shelf.room(Some(expected.bytes()));
+        if !subscribed {
+            room.await;
+        } else if timeout(PATIENCE, room).await.is_err() {
             reader.rest();
             shelf.room(None).await;
         }
         reader.due().await;
-        expected.on_mode(reader.mode() == RetrievalMode::FanOut);
+        let subscribed = reader.mode() == RetrievalMode::FanOut;
+        expected.on_mode(subscribed);
+        let _parked = pulse.park();
         let mut reserving = pin!(budget.reserve(while_parsed(expected.bytes()), 1));
-        pulse.park(true);
-        let reserved = timeout(PATIENCE, &mut reserving).await;
-        let rested = reserved.is_err();
-        let memory = match reserved {
-            Ok(memory) => memory,
+        if !subscribed {
+            break reserving.await;
+        }
+        match timeout(PATIENCE, &mut reserving).await {
+            Ok(memory) => break memory,
             Err(_) => {
                 reader.rest();
-                reserving.await
+                // There is memory again. Others may have it while this reader finds its way back.
+                drop(reserving.await);
             }
-        };
-        pulse.park(false);
-        if !rested {
-            break memory;
         }
-        // There is memory again. Another reader may have it while this one finds its way back.
     };
     let mut batch = reader.read().await;
     expected.on_page(batch.bytes);

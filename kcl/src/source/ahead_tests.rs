@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -6,6 +7,8 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
+use crate::events::Bell;
+use crate::lease::LeaseKey;
 use crate::position::SequenceNumber;
 use crate::processor::RecordBatch;
 use crate::record::ClientRecord;
@@ -45,7 +48,7 @@ impl Reader for Sizes {
                 Batch {
                     records: RecordBatch::new(vec![record], None),
                     bytes,
-                    end: None,
+                    ..Batch::default()
                 }
             }
             None => Batch {
@@ -56,14 +59,19 @@ impl Reader for Sizes {
     }
 }
 
-fn budget(bytes: usize) -> Budget {
-    Budget::new(NonZeroUsize::new(bytes).unwrap())
+fn start(reader: impl Reader, budget: ReadBudget) -> ReadAhead {
+    let pulse = Pulse::new(LeaseKey::new("shardId-000000000000"), Bell::new());
+    ReadAhead::start(reader, budget, pulse, 10_000)
+}
+
+fn budget(bytes: usize) -> ReadBudget {
+    ReadBudget::of_bytes(NonZeroUsize::new(bytes).unwrap())
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_batch_is_read_ahead_and_no_more() {
-    let (reader, begun) = sizes([1, 1, 1, 1]);
-    let mut ahead = ReadAhead::start(reader, budget(64 * MIB));
+async fn of_large_batches_one_is_read_ahead_and_no_more() {
+    let (reader, begun) = sizes([9 * MIB, 9 * MIB, 9 * MIB, 9 * MIB]);
+    let mut ahead = start(reader, budget(64 * MIB));
     sleep(Duration::from_secs(10)).await;
     assert_eq!(*begun.lock().unwrap(), 1);
     let _first = ahead.next().await.unwrap();
@@ -72,9 +80,88 @@ async fn one_batch_is_read_ahead_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn small_batches_are_read_ahead_and_come_as_one() {
+    let (reader, begun) = sizes([1, 0, 1, 1, 1]);
+    let budget = budget(64 * MIB);
+    let mut ahead = start(reader, budget.clone());
+    assert_eq!(
+        ahead.next().await.unwrap().batch.records.len(),
+        1,
+        "the first at once"
+    );
+    sleep(Duration::from_secs(100)).await;
+    let rest = ahead.next().await.unwrap();
+    assert_eq!((rest.batch.records.len(), rest.batch.bytes), (3, 3));
+    assert!(rest.batch.end.is_some(), "and the end with them");
+    assert_eq!(*begun.lock().unwrap(), 6);
+    drop(rest);
+    assert_eq!(budget.free_kib(), 64 * 1024);
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_are_joined_up_to_the_most_records() {
+    let (reader, _) = sizes(vec![1; 10]);
+    let pulse = Pulse::new(LeaseKey::new("shardId-000000000000"), Bell::new());
+    let mut ahead = ReadAhead::start(reader, budget(64 * MIB), pulse, 4);
+    sleep(Duration::from_secs(100)).await;
+    let mut counts = Vec::new();
+    while let Some(held) = ahead.next().await {
+        counts.push(held.batch.records.len());
+    }
+    assert_eq!(counts, [4, 4, 2]);
+}
+
+/// A subscription whose every event is as large as the shard's share, and which counts its rests.
+struct Pushed {
+    rests: Arc<Mutex<usize>>,
+}
+
+impl Reader for Pushed {
+    async fn due(&mut self) {}
+
+    async fn read(&mut self) -> Batch {
+        sleep(Duration::from_millis(100)).await;
+        let number = SequenceNumber::parse("1").unwrap();
+        let record = ClientRecord::plain(number, None, Bytes::new(), None);
+        Batch {
+            records: RecordBatch::new(vec![record], None),
+            bytes: MIB,
+            ..Batch::default()
+        }
+    }
+
+    fn mode(&self) -> RetrievalMode {
+        RetrievalMode::FanOut
+    }
+
+    fn rest(&mut self) {
+        *self.rests.lock().unwrap() += 1;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_rests_while_there_is_no_room_and_not_at_every_batch() {
+    let (rests, budget) = (Arc::default(), budget(16 * MIB));
+    let reader = Pushed {
+        rests: Arc::clone(&rests),
+    };
+    let mut ahead = start(reader, budget.clone());
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(*rests.lock().unwrap(), 1, "an eighth of the memory is full, once");
+    assert!(budget.free_kib() >= 13 * 1024, "{}", budget.free_kib());
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(60) {
+        drop(ahead.next().await.unwrap());
+        sleep(Duration::from_secs(5)).await;
+    }
+    let rests = *rests.lock().unwrap();
+    assert!(rests <= 2, "it goes on while the shelf empties: {rests}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn empty_batches_are_not_handed_on_and_the_end_is_the_last() {
     let (reader, begun) = sizes([0, 0, 1, 0]);
-    let mut ahead = ReadAhead::start(reader, budget(64 * MIB));
+    let mut ahead = start(reader, budget(64 * MIB));
     assert!(ahead.next().await.unwrap().batch.end.is_none());
     assert!(ahead.next().await.unwrap().batch.end.is_some());
     assert!(ahead.next().await.is_none());
@@ -85,10 +172,10 @@ async fn empty_batches_are_not_handed_on_and_the_end_is_the_last() {
 async fn shards_wait_for_the_memory_of_others() {
     let budget = budget(3 * MIB);
     let (big, _) = sizes([3 * MIB, 3 * MIB]);
-    let mut big = ReadAhead::start(big, budget.clone());
+    let mut big = start(big, budget.clone());
     let held = big.next().await.unwrap();
     let (small, begun) = sizes([1]);
-    let mut small = ReadAhead::start(small, budget);
+    let mut small = start(small, budget);
     sleep(Duration::from_secs(60)).await;
     assert_eq!(*begun.lock().unwrap(), 0, "all memory is held by a batch in work");
     drop(held);
@@ -103,10 +190,10 @@ async fn shards_wait_for_the_memory_of_others() {
 async fn shards_at_the_tip_hold_no_memory_between_reads() {
     let budget = budget(MIB);
     let idle: Vec<_> = (0..50)
-        .map(|_| ReadAhead::start(sizes(vec![0; 10_000]).0, budget.clone()))
+        .map(|_| start(sizes(vec![0; 10_000]).0, budget.clone()))
         .collect();
     let (busy, _) = sizes([MIB, MIB, MIB]);
-    let mut busy = ReadAhead::start(busy, budget);
+    let mut busy = start(busy, budget);
     let began = Instant::now();
     for _ in 0..3 {
         drop(busy.next().await.unwrap());
@@ -119,44 +206,42 @@ async fn shards_at_the_tip_hold_no_memory_between_reads() {
 async fn a_batch_above_the_whole_budget_passes_alone() {
     let budget = budget(MIB);
     let (reader, _) = sizes([20 * MIB, 20 * MIB]);
-    let mut ahead = ReadAhead::start(reader, budget.clone());
+    let mut ahead = start(reader, budget.clone());
     for _ in 0..2 {
         let held = ahead.next().await.unwrap();
-        assert_eq!(budget.kib.available_permits(), 0);
+        assert_eq!(budget.free_kib(), 0);
         drop(held);
     }
     drop(ahead);
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(budget.kib.available_permits(), 1024, "everything is given back");
+    assert_eq!(budget.free_kib(), 1024, "everything is given back");
 }
 
 #[tokio::test(start_paused = true)]
 async fn dropping_it_ends_the_reading_and_frees_the_memory() {
     let budget = budget(8 * MIB);
     let (reader, begun) = sizes(vec![0; 1000]);
-    let ahead = ReadAhead::start(reader, budget.clone());
+    let ahead = start(reader, budget.clone());
     sleep(Duration::from_secs(2)).await;
     drop(ahead);
     sleep(Duration::from_secs(1)).await;
     let reads = *begun.lock().unwrap();
     sleep(Duration::from_secs(10)).await;
     assert_eq!(*begun.lock().unwrap(), reads);
-    assert_eq!(budget.kib.available_permits(), 8 * 1024);
+    assert_eq!(budget.free_kib(), 8 * 1024);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_kept_clone_of_a_batch_holds_its_memory() {
     let (reader, _) = sizes([2 * MIB, 2 * MIB, 2 * MIB]);
     let budget = budget(4 * MIB);
-    let mut ahead = ReadAhead::start(reader, budget.clone());
+    let mut ahead = start(reader, budget.clone());
     let kept = ahead.next().await.unwrap().batch.records.clone();
     sleep(Duration::from_secs(5)).await;
-    assert!(
-        budget.kib.available_permits() < 2 * 1024,
-        "one kept, one read ahead"
-    );
+    assert!(budget.free_kib() < 2 * 1024, "one kept, one read ahead");
     drop(ahead);
-    assert_eq!(budget.kib.available_permits(), 2 * 1024, "the kept one alone");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(budget.free_kib(), 2 * 1024, "the kept one alone");
     drop(kept);
-    assert_eq!(budget.kib.available_permits(), 4 * 1024);
+    assert_eq!(budget.free_kib(), 4 * 1024);
 }

@@ -130,7 +130,9 @@ impl ReadBudget {
     /// The rate of one shard of a stream, shared with all who ask for the same.
     pub(crate) fn rate(&self, stream: String, shard: ShardId) -> SharedRate {
         let mut rates = lock(&self.0.rates);
-        let known = rates.get(&(stream.clone(), shard.clone())).and_then(Weak::upgrade);
+        let known = rates
+            .get(&(stream.clone(), shard.clone()))
+            .and_then(Weak::upgrade);
         SharedRate(known.unwrap_or_else(|| {
             // A shard that nobody reads any more is forgotten with the next new one.
             rates.retain(|_, rate| rate.strong_count() > 0);

@@ -24,7 +24,9 @@ async fn what_came_beyond_the_reservation_is_waited_for_by_the_next() {
         "14 MiB were held of 8, and 4 went: none is free"
     );
     drop(first);
-    let all = timeout(SOON, budget.reserve(8 * MIB, 1)).await.expect("all is free");
+    let all = timeout(SOON, budget.reserve(8 * MIB, 1))
+        .await
+        .expect("all is free");
     drop(all);
     assert_eq!(budget.free_kib(), 8 * 1024);
 }
@@ -39,7 +41,9 @@ async fn merged_reservations_give_back_both() {
     assert_eq!(budget.free_kib(), 0);
     drop(one);
     assert_eq!(budget.free_kib(), 8 * 1024);
-    timeout(SOON, budget.reserve(8 * MIB, 1)).await.expect("nothing is overdrawn");
+    timeout(SOON, budget.reserve(8 * MIB, 1))
+        .await
+        .expect("nothing is overdrawn");
 }
 
 #[tokio::test(start_paused = true)]

@@ -47,7 +47,8 @@ pub(crate) struct Page {
 impl Page {
     /// The records' own bytes, as the service counts them.
     pub(super) fn bytes(&self) -> usize {
-        let of = |record: &RawRecord| record.data.len() + record.partition_key.as_ref().map_or(0, String::len);
+        let of =
+            |record: &RawRecord| record.data.len() + record.partition_key.as_ref().map_or(0, String::len);
         self.records.iter().map(of).sum()
     }
 }

@@ -9,8 +9,8 @@ use rand::rngs::SmallRng;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use super::failure::{Failure, Kind};
 use super::budget::SharedRate;
+use super::failure::{Failure, Kind};
 use super::kinesis::{KinesisStream, Page};
 use super::{Batch, RawRecord, Reader, ShardEnd, unpack};
 use crate::position::SequenceNumber;

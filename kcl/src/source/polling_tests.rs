@@ -17,8 +17,8 @@ use aws_smithy_types::body::SdkBody;
 
 use super::*;
 use crate::config::ConsumerConfig;
-use crate::source::budget::ReadBudget;
 use crate::processor::RecordBatch;
+use crate::source::budget::ReadBudget;
 
 fn budget() -> ReadBudget {
     ReadBudget::of_bytes(std::num::NonZeroUsize::new(64 << 20).unwrap())
