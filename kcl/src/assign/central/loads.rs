@@ -38,6 +38,14 @@ pub(super) struct Load {
     /// The level at which the first gauge passes its range.
     pub(super) ceiling: f64,
     throughput: f64,
+    /// What is on its way to others and still takes up its room.
+    leaving: Leaving,
+}
+
+#[derive(Default)]
+struct Leaving {
+    count: usize,
+    throughput: f64,
 }
 
 impl Loads {
@@ -96,6 +104,7 @@ impl Loads {
                     self.workers[to].add(share, lease, true);
                     self.workers[to].getting = true;
                     self.workers[from].giving = true;
+                    self.workers[from].leave(lease);
                 }
                 Stands::Vacant { .. } | Stands::Idle { .. } => {}
             }
@@ -105,14 +114,14 @@ impl Loads {
     /// Whether a worker may get one more lease of this throughput.
     pub(super) fn has_room(&self, worker: usize, lease: &LeaseLoad) -> bool {
         let load = &self.workers[worker];
-        let throughput = load.throughput + known(lease);
-        load.active && load.count < self.max_leases && throughput <= self.max_throughput
+        self.has_place(worker) && load.occupied() + known(lease) <= self.max_throughput
     }
 
     /// Whether a worker may get any more lease.
     pub(super) fn has_place(&self, worker: usize) -> bool {
         let load = &self.workers[worker];
-        load.active && load.count < self.max_leases && load.throughput <= self.max_throughput
+        let count = load.count + load.leaving.count;
+        load.active && count < self.max_leases && load.occupied() <= self.max_throughput
     }
 
     pub(super) fn give(&mut self, index: usize, lease: &LeaseLoad, to: usize) {
@@ -127,6 +136,11 @@ impl Loads {
         load.assigned -= share;
         load.throughput -= known(lease);
         load.level -= share;
+    }
+
+    /// A lease that was taken from a worker is read by it until the hand-over is done: until then its room is not free.
+    pub(super) fn keep_room(&mut self, lease: &LeaseLoad, from: usize) {
+        self.workers[from].leave(lease);
     }
 }
 
@@ -161,7 +175,17 @@ impl Load {
                 .map(|gauge| relative(gauge, gauge.limit))
                 .fold(f64::MAX, f64::min),
             throughput: 0.0,
+            leaving: Leaving::default(),
         }
+    }
+
+    fn leave(&mut self, lease: &LeaseLoad) {
+        self.leaving.count += 1;
+        self.leaving.throughput += known(lease);
+    }
+
+    fn occupied(&self) -> f64 {
+        self.throughput + self.leaving.throughput
     }
 
     fn add(&mut self, share: f64, lease: &LeaseLoad, grows: bool) {

@@ -92,6 +92,7 @@ impl Draft<'_> {
                 .retain(|assignment| assignment.lease != lease);
             self.solution.assign.push(Assignment { lease, to });
         } else {
+            self.loads.keep_room(load, from);
             self.solution.hand_over.push(Move { lease, from, to });
         }
     }

@@ -328,6 +328,26 @@ fn limits_hold_and_what_does_not_fit_is_counted() {
     assert_eq!(solve(&uneven, &slow, Reach::Balance, 1).hand_over.len(), 2);
 }
 
+/// A worker reads what it gives away until it has given it away. A leader that counted its room as free filled it at once.
+#[test]
+fn what_is_on_its_way_takes_up_room_at_both_ends() {
+    let three = Settings {
+        max_leases_per_worker: 3,
+        ..Settings::default()
+    };
+    let mut under_way = problem([active(), active()], [held(0, 3), held(1, 1), vacant(2)]);
+    under_way.leases[0].stands = Stands::Moving { from: 0, to: 1 };
+    let solution = solve(&under_way, &three, Reach::Balance, 1);
+    assert_eq!(counts_after(&under_way, &solution), [2, 3]);
+    assert_eq!(solution.spillover, 1, "worker 0 has three leases still");
+
+    // And so does what this very plan moves: planned again, nothing more fits.
+    let full = problem([active(), active()], [held(0, 3), vacant(3)]);
+    let solution = solve(&full, &three, Reach::Balance, 1);
+    let after = applied(&full, &solution);
+    assert!(solve(&after, &three, Reach::Balance, 1).is_empty());
+}
+
 #[test]
 fn finished_and_blocked_leases_are_no_load() {
     let idle = vec![lease(Some(500.0), Stands::Idle { by: Some(0) }); 20];

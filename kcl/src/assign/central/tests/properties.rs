@@ -297,13 +297,18 @@ impl Case {
         Ok(())
     }
 
-    /// Leases and throughput of each worker, what is promised to it included.
+    /// Leases and throughput of each worker, what is promised to it included, and what it has still and will give away.
     fn loads(&self, problem: &Problem) -> Vec<(usize, f64)> {
         let mut loads = vec![(0, 0.0); problem.workers.len()];
         for lease in &problem.leases {
-            if let Stands::Held { by, .. } | Stands::Moving { to: by, .. } = lease.stands {
-                loads[by].0 += 1;
-                loads[by].1 += lease.throughput.unwrap_or(0.0);
+            let workers = match lease.stands {
+                Stands::Held { by, .. } => vec![by],
+                Stands::Moving { from, to } => vec![from, to],
+                _ => Vec::new(),
+            };
+            for worker in workers {
+                loads[worker].0 += 1;
+                loads[worker].1 += lease.throughput.unwrap_or(0.0);
             }
         }
         loads
