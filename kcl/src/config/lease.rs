@@ -77,8 +77,10 @@ impl ConsumerConfigBuilder {
         self
     }
 
-    /// How long a worker may take to hand a shard over before the other one takes it anyway (KCL:
-    /// `gracefulLeaseHandoffTimeoutMillis`). It should cover one `process_records`. Default 30 s, as the KCL; 100 ms to 1 h.
+    /// How long a processor may take to end when another worker asks for its shard (KCL:
+    /// `gracefulLeaseHandoffTimeoutMillis`). Then it is cut off, and the shard handed over as it is; the other worker takes it
+    /// a failover time later whether it was or not. It should cover one `process_records`. Default 30 s, as the KCL; 100 ms
+    /// to 1 h.
     pub fn hand_over_timeout(mut self, timeout: Duration) -> Self {
         self.leasing.hand_over_timeout = timeout;
         self

@@ -9,17 +9,18 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Span, error};
+use tracing::{Instrument as _, Span, error, warn};
 
 use crate::consumer::{RunEnd, RunSummary};
 use crate::events::{ConsumerEvent, LossReason};
+use crate::handover::holder::Patience;
 use crate::health::{ConsumerState, Entry, LeasePhase, LeaseState};
 use crate::lease::renewal::HeldLease;
 use crate::lease::{LeaseKey, WorkerId};
 use crate::metrics::Metric;
 use crate::process::driver::{Job, drive};
 use crate::process::hands::Workshop;
-use crate::process::keeper::{Command, Keeper, KeeperHandle, Nudge, Outlet, Parting};
+use crate::process::keeper::{Command, Keeper, KeeperHandle, Nudge, Outlet, Parting, Standing};
 use crate::process::pulse::Pulse;
 use crate::process::rooms::Rooms;
 use crate::processor::RecordProcessorFactory;
@@ -106,7 +107,12 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
         let config = &self.shop.config;
         let stream = self.shop.streams.borrow().of_key(&key).cloned();
         let store = Arc::clone(&self.shop.store);
-        let (keeper, handle) = Keeper::new(store, held.clone(), self.outlet.clone());
+        let patience = Patience {
+            hand_over: config.leasing.hand_over_timeout,
+            stop: config.coordination.shutdown_timeout,
+            ..Patience::default()
+        };
+        let (keeper, handle) = Keeper::new(store, held.clone(), patience, self.outlet.clone());
         let (Some(stream), Some(shard_id)) = (stream, key.shard()) else {
             // Its stream was left while it was taken. A keeper without a handle gives its lease up.
             self.tasks.spawn(async move {
@@ -263,17 +269,12 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
         }
     }
 
-    /// Names who gets these leases when they are given up.
-    pub(super) fn name_successors(&self, successors: Vec<(LeaseKey, WorkerId)>) {
-        for (lease_key, next) in successors {
-            if let Some(nudge) = self.running.get(&lease_key) {
-                nudge.name_successor(next);
-            }
+    /// Asks every shard to end. `successors`: who gets which lease then.
+    pub(super) fn stop_all(&self, successors: &[(LeaseKey, WorkerId)]) {
+        let next: HashMap<&LeaseKey, &WorkerId> = successors.iter().map(|(key, next)| (key, next)).collect();
+        for (lease_key, nudge) in &self.running {
+            nudge.stop(next.get(lease_key).map(|next| (*next).clone()));
         }
-    }
-
-    /// Asks every shard to end.
-    pub(super) fn ask_all_to_stop(&self) {
         self.stop.cancel();
     }
 
@@ -325,6 +326,14 @@ impl<S: Source, F: RecordProcessorFactory> Supervised<S, F> {
                 }
                 None => None,
             },
+            () = cut_off(handle.standing()) => match timeout(LAST_WORDS, driving.join_next()).await {
+                Ok(Some(Ok(end))) => Some(end),
+                _ => {
+                    warn!(lease_key = %key, "processor did not answer when it was cut off, it is dropped");
+                    driving.abort_all();
+                    None
+                }
+            },
             () = cut.cancelled() => {
                 driving.abort_all();
                 None
@@ -348,6 +357,20 @@ impl<S: Source, F: RecordProcessorFactory> Supervised<S, F> {
     }
 }
 
+/// Ends when the processor has had its time.
+async fn cut_off(mut standing: watch::Receiver<Standing>) {
+    if standing
+        .wait_for(|standing| *standing == Standing::CutOff)
+        .await
+        .is_err()
+    {
+        // The keeper has ended, which the driver hears of.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Ours: for `lease_lost` of a processor that took too long already.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Ours: one lost reply is bad luck, and so may be two.
 const LOST_REPLIES: u64 = 3;
 /// Ours: a few round trips to the table. What is not given up by then expires.

@@ -23,13 +23,12 @@ pub(super) async fn give_all_up<S: Source, F: RecordProcessorFactory>(
     successors: Vec<(LeaseKey, WorkerId)>,
     in_company: bool,
 ) {
-    shards.name_successors(successors.clone());
-    shards.ask_all_to_stop();
-    drain(shards, shop.config.coordination.shutdown_timeout).await;
+    shards.stop_all(&successors);
+    drain(shards, shop.config.coordination.shutdown_timeout + AFTER_CUT).await;
     if shards.held() > 0 {
         warn!(
             leases = shards.held(),
-            "processors did not end in time, their leases are given up as they are"
+            "shards did not end, their leases are given up as they are"
         );
         shards.cut_all();
         drain(shards, AFTER_CUT).await;
@@ -74,7 +73,7 @@ async fn sweep<S: Source, F: RecordProcessorFactory>(
     join_all(strays).await;
 }
 
-/// Ours: longer than giving one lease up may take.
+/// Ours: longer than telling a processor that it is cut off, and giving its lease up, may take.
 const AFTER_CUT: Duration = Duration::from_secs(6);
 /// Ours: a look and some writes.
 const SWEEP: Duration = Duration::from_secs(2);

@@ -7,8 +7,8 @@
 //!      └──────── lost by clock or by condition, in every state ─────┴──────> Done(Lost)
 //! ```
 //!
-//! The one owner of this machine is the task that keeps the lease. It asks [`next`](HandOver::next) after every event
-//! and at every instant it was told to wait for.
+//! The one owner of this machine is the task that keeps the lease (`process::keeper`). It asks [`next`](HandOver::next)
+//! after every event and at every instant it was told to wait for.
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,11 @@ use crate::lease::WorkerId;
 /// How a lease is given away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// How long the processor may take (KCL: `gracefulLeaseHandoffTimeoutMillis`, 30 s). Then it is cut off.
-    pub drain: Duration,
+    /// How long the processor may take where another worker asks (KCL: `gracefulLeaseHandoffTimeoutMillis`, 30 s). Then
+    /// it is cut off: the one that asks takes the lease a failover time later, whether it was given or not.
+    pub hand_over: Duration,
+    /// How long it may take where this worker stops. Then it is cut off.
+    pub stop: Duration,
     /// How often the final write is tried. Then the lease is left to expire, unrenewed.
     pub attempts: u32,
     /// The pause between two tries.
@@ -28,7 +31,8 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Self {
-            drain: Duration::from_secs(30),
+            hand_over: Duration::from_secs(30),
+            stop: Duration::from_secs(30),
             attempts: 5,
             pause: Duration::from_millis(250),
         }
@@ -56,12 +60,25 @@ pub enum Task {
     WaitUntil(Instant),
     /// Drop the processor where it stands, once.
     CutOff,
+    /// Go on renewing until that is done.
+    Cutting,
     /// Make this worker the owner and end the hand-over (KCL: assign).
     Transfer(WorkerId),
     /// Make nobody the owner (KCL: evict).
     Release,
     /// Stop renewing and forget the lease.
     Finish(End),
+}
+
+/// How far a processor may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// On and on.
+    Processing,
+    /// To the end of its batch, and a checkpoint.
+    Asked,
+    /// No further.
+    CutOff,
 }
 
 /// How it ended.
@@ -120,10 +137,14 @@ impl HandOver {
         }
     }
 
-    /// Whether the lease is on its way to another owner.
+    /// What the processor may do.
     #[must_use]
-    pub fn has_begun(&self) -> bool {
-        self.state != State::Processing
+    pub fn stage(&self) -> Stage {
+        match self.state {
+            State::Processing => Stage::Processing,
+            State::Draining { .. } | State::Writing { .. } => Stage::Asked,
+            State::Cutting | State::Done(_) => Stage::CutOff,
+        }
     }
 
     /// How it ended, if it did.
@@ -135,10 +156,11 @@ impl HandOver {
         }
     }
 
-    /// The row asks for the lease on behalf of `next`. May come again, with another name: the last one counts.
-    pub fn on_asked(&mut self, next: WorkerId, now: Instant) {
-        self.next_owner = Some(next);
-        self.begin(Cause::Asked, now);
+    /// The row asks for the lease on behalf of `next`. May come again, with another name: the last one counts. `None`: it
+    /// asks, and names nobody.
+    pub fn on_asked(&mut self, next: Option<WorkerId>, now: Instant) {
+        self.next_owner = next;
+        self.begin(Cause::Asked, now + self.patience.hand_over, now);
     }
 
     /// This worker stops. `next`: who would be the best owner, if anybody. A request in the row goes before it.
@@ -146,7 +168,7 @@ impl HandOver {
         if self.next_owner.is_none() {
             self.next_owner = next;
         }
-        self.begin(Cause::Stopping, now);
+        self.begin(Cause::Stopping, now + self.patience.stop, now);
     }
 
     /// The processor has ended: as asked, by itself at the end of the shard, by a failure or a panic, or it never
@@ -172,21 +194,22 @@ impl HandOver {
         }
     }
 
-    /// The final write was refused, and the row names another next owner, or none any more.
+    /// The final write was refused: the row is not as it was known, and names `next` now. It is tried again at once.
     pub fn on_row_changed(&mut self, next: Option<WorkerId>, now: Instant) {
         self.next_owner = next;
-        self.on_failure(now);
+        self.retry(now);
     }
 
     /// No answer to the final write.
     pub fn on_failure(&mut self, now: Instant) {
+        self.retry(now + self.patience.pause);
+    }
+
+    fn retry(&mut self, not_before: Instant) {
         if let State::Writing { tried, .. } = self.state {
             let tried = tried + 1;
             self.state = match tried < self.patience.attempts {
-                true => State::Writing {
-                    tried,
-                    not_before: now + self.patience.pause,
-                },
+                true => State::Writing { tried, not_before },
                 false => State::Done(End::Lost),
             };
         }
@@ -212,8 +235,7 @@ impl HandOver {
                 self.state = State::Cutting;
                 Task::CutOff
             }
-            // Cutting off is dropping a future: whoever does it says at once that processing is over.
-            State::Cutting => Task::CutOff,
+            State::Cutting => Task::Cutting,
             State::Writing { not_before, .. } if now < *not_before => Task::WaitUntil(*not_before),
             State::Writing { .. } => match &self.next_owner {
                 Some(next) => Task::Transfer(next.clone()),
@@ -223,19 +245,19 @@ impl HandOver {
         }
     }
 
-    fn begin(&mut self, cause: Cause, now: Instant) {
-        if self.state != State::Processing {
-            return;
-        }
-        match self.processing {
-            Processing::Over => self.write(now),
-            Processing::Runs => {
+    fn begin(&mut self, cause: Cause, until: Instant, now: Instant) {
+        match (&mut self.state, self.processing) {
+            (State::Processing, Processing::Over) => self.write(now),
+            (State::Processing, Processing::Runs) => {
                 self.state = State::Draining {
                     cause,
                     told: false,
-                    until: now + self.patience.drain,
+                    until,
                 }
             }
+            // It has been told already, and no second reason gives it more time.
+            (State::Draining { until: before, .. }, _) => *before = until.min(*before),
+            _ => {}
         }
     }
 

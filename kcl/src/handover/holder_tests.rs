@@ -25,7 +25,7 @@ fn a_lease_asked_for_is_drained_and_transferred() {
     let now = origin();
     let mut machine = machine();
     assert_eq!(machine.next(now), Task::Process);
-    machine.on_asked(worker("b"), now);
+    machine.on_asked(Some(worker("b")), now);
     assert_eq!(machine.next(now), Task::AskProcessor(Cause::Asked));
     assert_eq!(machine.next(now), Task::WaitUntil(now + 30 * S), "told once");
     machine.on_processing_over(now + S);
@@ -38,12 +38,28 @@ fn a_lease_asked_for_is_drained_and_transferred() {
 fn a_processor_that_takes_too_long_is_cut_off_and_the_lease_goes() {
     let now = origin();
     let mut machine = machine();
-    machine.on_asked(worker("b"), now);
+    machine.on_asked(Some(worker("b")), now);
     let _ = machine.next(now);
     let late = now + 30 * S;
     assert_eq!(machine.next(late), Task::CutOff);
+    assert_eq!(machine.next(late), Task::Cutting, "told once");
     machine.on_processing_over(late);
     assert_eq!(machine.next(late), Task::Transfer(worker("b")));
+}
+
+#[test]
+fn a_stop_gives_one_that_is_asked_no_more_time_and_perhaps_less() {
+    let now = origin();
+    for (stop, until) in [(5 * S, 6 * S), (60 * S, 30 * S), (Duration::ZERO, S)] {
+        let mut machine = HandOver::new(Patience {
+            stop,
+            ..Patience::default()
+        });
+        machine.on_asked(Some(worker("b")), now);
+        let _ = machine.next(now);
+        machine.on_stopping(None, now + S);
+        assert_eq!(machine.next(now), Task::WaitUntil(now + until));
+    }
 }
 
 #[test]
@@ -56,7 +72,7 @@ fn a_stop_releases_or_hands_to_the_best_and_a_request_goes_before() {
     ] {
         let mut machine = machine();
         if let Some(asked) = asked {
-            machine.on_asked(worker(asked), now);
+            machine.on_asked(Some(worker(asked)), now);
         }
         machine.on_stopping(best.map(worker), now);
         let _ = machine.next(now);
@@ -69,12 +85,12 @@ fn a_stop_releases_or_hands_to_the_best_and_a_request_goes_before() {
 fn a_request_that_comes_last_wins_and_one_taken_back_releases() {
     let now = origin();
     let mut machine = machine();
-    machine.on_asked(worker("b"), now);
-    machine.on_asked(worker("c"), now);
+    machine.on_asked(Some(worker("b")), now);
+    machine.on_asked(Some(worker("c")), now);
     machine.on_processing_over(now);
     assert_eq!(machine.next(now), Task::Transfer(worker("c")));
     machine.on_row_changed(None, now);
-    assert_eq!(machine.next(now + S), Task::Release);
+    assert_eq!(machine.next(now), Task::Release, "and at once");
     machine.on_written();
     assert_eq!(machine.end(), Some(End::Released));
 }
@@ -86,7 +102,7 @@ fn a_lease_whose_processing_ended_by_itself_is_not_kept() {
     machine.on_processing_over(now);
     assert_eq!(machine.next(now), Task::Release);
     // And a request that comes then is still obeyed.
-    machine.on_asked(worker("b"), now);
+    machine.on_asked(Some(worker("b")), now);
     assert_eq!(machine.next(now), Task::Transfer(worker("b")));
 }
 
@@ -143,7 +159,7 @@ proptest! {
         let name = |n: u8| worker(&format!("w{n}"));
         for event in events {
             match event {
-                Event::Asked(n) => machine.on_asked(name(n), now),
+                Event::Asked(n) => machine.on_asked(Some(name(n)), now),
                 Event::Stopping(n) => machine.on_stopping(n.map(name), now),
                 Event::Over => { runs = false; machine.on_processing_over(now); }
                 Event::Changed(n) => if matches!(machine.state, State::Writing { .. }) {
@@ -166,7 +182,7 @@ proptest! {
                     return Ok(());
                 }
                 Task::WaitUntil(at) => { prop_assert!(at > now); now = at; }
-                Task::CutOff => { machine.on_processing_over(now); }
+                Task::CutOff | Task::Cutting => { machine.on_processing_over(now); }
                 Task::Transfer(_) | Task::Release => machine.on_failure(now),
                 Task::AskProcessor(_) => {}
                 Task::Process => prop_assert!(false, "it goes on after a stop"),

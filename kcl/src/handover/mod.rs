@@ -2,7 +2,6 @@
 //!
 //! - [`holder`]: one lease, from the request to its end. Every path ends in a transfer, a release or the loss.
 //! - [`farewell`]: all leases of a worker that stops, each to its best next owner.
-//! - [`order`]: the steps of a worker's stop.
 //!
 //! What fences: a holder counts its lease as lost a failover time after it *sent* its last successful write
 //! ([`HeldLease`](crate::lease::renewal::HeldLease)); others count it as free when they have seen it unchanged for
@@ -11,4 +10,3 @@
 
 pub mod farewell;
 pub mod holder;
-pub mod order;

@@ -131,7 +131,7 @@ impl Signals {
             let standing = *self.standing.borrow_and_update();
             match (standing, self.told) {
                 (_, Some(Interrupt::LeaseLost)) => std::future::pending().await,
-                (Standing::Lost, _) => break Interrupt::LeaseLost,
+                (Standing::Lost | Standing::CutOff, _) => break Interrupt::LeaseLost,
                 (Standing::Wanted { .. }, None) => break Interrupt::Stop,
                 (_, told) => tokio::select! {
                     biased;

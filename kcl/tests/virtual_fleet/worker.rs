@@ -7,7 +7,7 @@ use kcl::assign::Patience as RoundPatience;
 use kcl::assign::central::Settings;
 use kcl::assign::central::rounds::{RoundSettings, Rounds, Step};
 use kcl::fleet::LeaderRow;
-use kcl::handover::holder::{HandOver, Patience, Task as HandOverTask};
+use kcl::handover::holder::{HandOver, Patience, Stage, Task as HandOverTask};
 use kcl::leader::lock::{Lock, Pace as LockPace, Task as LockTask};
 use kcl::leader::tenure::Terms;
 use kcl::lease::WorkerId;
@@ -245,7 +245,7 @@ impl Held {
         self.lease.on_answer(answer, now, now);
         if self.lease.is_handing_over() && self.drained_at.is_none() {
             let next = self.lease.lease().owner.clone().expect("a next owner");
-            self.hand_over.on_asked(next, now);
+            self.hand_over.on_asked(Some(next), now);
             self.drained_at = Some(now + slowness);
         }
     }
@@ -259,7 +259,7 @@ impl Held {
         now: Instant,
         me: &WorkerId,
     ) -> bool {
-        if !self.hand_over.has_begun() {
+        if self.hand_over.stage() == Stage::Processing {
             return false;
         }
         // Asked, told, drained, written: each at most once here.

@@ -222,7 +222,8 @@ pub(super) enum Do {
     Steps(Duration),
 }
 
-/// Says what to do about `process_records` (the data), `"initialize"`, `"shard_ended"` and `"shutdown_requested"`.
+/// Says what to do about `process_records` (the data), `"initialize"`, `"shard_ended"` and `"shutdown_requested"`; and whether to
+/// hang in `"lease_lost"`.
 pub(super) trait Manner: Fn(&str) -> Do + Send + Sync + 'static {}
 impl<T: Fn(&str) -> Do + Send + Sync + 'static> Manner for T {}
 
@@ -286,6 +287,9 @@ impl RecordProcessor for Told {
 
     async fn lease_lost(&mut self) {
         self.seen.note(&self.shard, "lease_lost");
+        if (self.manner)("lease_lost") == Do::Hang {
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn shard_ended(&mut self, checkpointer: &Checkpointer) -> Result<(), BoxError> {

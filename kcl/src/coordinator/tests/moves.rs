@@ -164,6 +164,42 @@ async fn a_hand_over_lets_the_batch_in_hand_end() {
     );
 }
 
+/// Whoever asked takes the shard when the time for the hand-over is up. So until then its holder must have stopped, whatever its
+/// processor does.
+#[tokio::test(start_paused = true)]
+async fn a_processor_that_does_not_end_is_cut_off_before_who_asked_begins() {
+    for deaf in [Do::NoCheckpoint, Do::Hang] {
+        let fleet = Fleet::with_shards(2);
+        let endless = move |call: &str| match call {
+            "lease_lost" => deaf,
+            "initialize" | "shutdown_requested" => Do::Checkpoint,
+            _ => Do::Steps(Duration::from_millis(100)),
+        };
+        let patience = Duration::from_secs(5);
+        let store = std::sync::Arc::new(fleet.leases.clone());
+        let one = fleet.start_with("w1", endless, store, |config| config.hand_over_timeout(patience));
+        within(SOON, "two leases", || one.held() == 2).await;
+        put(&fleet, 2, 1, 3);
+        within(SOON, "both at work", || fleet.seen.records().len() == 6).await;
+        let two = fleet.start("w2", checkpoints);
+        let took = within(patience + SCAN * 2, "one each", || {
+            (one.held(), two.held()) == (1, 1)
+        })
+        .await;
+        assert!(took > patience / 2, "{took:?}");
+        tokio::time::sleep(FAILOVER * 2).await;
+        one.kill().await;
+        two.kill().await;
+        let moved = (0..2)
+            .map(|shard| fleet.seen.of(shard))
+            .find(|told| told.contains(&"lease_lost".to_owned()))
+            .expect("one was told");
+        let lost = moved.iter().position(|what| what == "lease_lost").unwrap();
+        assert_eq!(moved[lost + 1], "initialize TRIM_HORIZON", "{deaf:?}: {moved:?}");
+        assert!(!moved[lost..].contains(&"step".to_owned()), "{moved:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lease_taken_by_force_stops_the_processing_of_its_old_owner() {
     let fleet = Fleet::with_shards(1);

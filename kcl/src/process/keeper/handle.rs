@@ -24,6 +24,8 @@ pub(crate) enum Standing {
     Wanted {
         until: Instant,
     },
+    /// Ours, and the processor has had its time: it stops where it is.
+    CutOff,
     Lost,
 }
 
@@ -48,9 +50,11 @@ pub(crate) enum Command {
     },
     /// The row changed without us: look now, not at the next heartbeat.
     Look,
-    /// Who gets the lease when it is given up, unless somebody else asks for it before.
-    Successor(WorkerId),
-    /// Give the lease to whoever waits for it, or to nobody, and end.
+    /// This worker stops. Who gets the lease then, unless somebody else asks for it before.
+    Stop {
+        next: Option<WorkerId>,
+    },
+    /// Processing is over: give the lease to whoever waits for it, or to nobody, and end.
     GiveUp {
         reply: oneshot::Sender<()>,
     },
@@ -128,7 +132,7 @@ impl KeeperHandle {
     pub(crate) fn is_held(&self, now: Instant) -> bool {
         match *self.standing.borrow() {
             Standing::Held { until } | Standing::Wanted { until } => now <= until,
-            Standing::Lost => false,
+            Standing::CutOff | Standing::Lost => false,
         }
     }
 
@@ -167,9 +171,9 @@ impl Nudge {
         self.send(Command::Look);
     }
 
-    /// Names who gets the lease when it is given up.
-    pub(crate) fn name_successor(&self, next: WorkerId) {
-        self.send(Command::Successor(next));
+    /// Says that this worker stops, and who should get the lease then.
+    pub(crate) fn stop(&self, next: Option<WorkerId>) {
+        self.send(Command::Stop { next });
     }
 
     /// The highest counter that the row can have by the keeper's own writes. A higher one is somebody else's.

@@ -62,6 +62,7 @@ impl Keeper {
                 });
                 // Whoever asks for one lease often asks for more.
                 self.outlet.news.notify_one();
+                self.hand_over.on_asked(self.held.lease().owner.clone(), now());
                 self.show();
             }
             Change::Lost => self.lose(lost.0, lost.1),

@@ -1,7 +1,9 @@
 //! Keeps one lease: the only task that writes its row, so that heartbeats and checkpoints never overlap.
 //!
 //! Runs beside the driver, in a task of its own: a processor that takes long, or blocks its thread, delays no heartbeat.
-//! What is due and what counts as lost is decided in `lease::renewal`, what may be checkpointed in `shard::checkpoint`.
+//! What is due and what counts as lost is decided in `lease::renewal`, what may be checkpointed in `shard::checkpoint`, how the
+//! lease goes to another owner in `handover::holder`.
+
 mod checkpoints;
 mod giving;
 mod handle;
@@ -11,13 +13,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep_until;
-use tracing::warn;
+use tracing::{info, warn};
 
 use self::handle::Reply;
 pub(crate) use self::handle::{Command, KeeperHandle, Nudge, Outlet, Parting, Standing};
 use crate::events::LossReason;
+use crate::handover::holder::{HandOver, Patience, Stage, Task as HandOverTask};
 use crate::lease::WorkerId;
 use crate::lease::renewal::{HeldLease, Task};
 use crate::position::Checkpoint;
@@ -41,12 +44,21 @@ pub(crate) struct Keeper {
     delivered: Arc<AtomicU64>,
     throughput: Throughput,
     outlet: Outlet,
-    successor: Option<WorkerId>,
+    hand_over: HandOver,
+    /// Nobody can tell it anything any more.
+    orphaned: bool,
+    /// Who waits for the end.
+    waiting: Vec<oneshot::Sender<()>>,
     parting: Option<Parting>,
 }
 
 impl Keeper {
-    pub(crate) fn new(store: Arc<dyn LeaseStore>, held: HeldLease, outlet: Outlet) -> (Self, KeeperHandle) {
+    pub(crate) fn new(
+        store: Arc<dyn LeaseStore>,
+        held: HeldLease,
+        patience: Patience,
+        outlet: Outlet,
+    ) -> (Self, KeeperHandle) {
         let (sender, commands) = mpsc::channel(COMMANDS);
         let (standing, watcher) = watch::channel(Standing::Held {
             until: held.lost_at(),
@@ -77,7 +89,9 @@ impl Keeper {
                 delivered,
                 throughput,
                 outlet,
-                successor: None,
+                hand_over: HandOver::new(patience),
+                orphaned: false,
+                waiting: Vec::new(),
                 parting: None,
             },
             handle,
@@ -88,6 +102,10 @@ impl Keeper {
     pub(crate) async fn run(mut self) -> Parting {
         loop {
             if let Some(parting) = self.parting {
+                for waits in self.waiting {
+                    // Nobody waits any more: the caller was dropped.
+                    let _ = waits.send(());
+                }
                 return parting;
             }
             let wake = match self.held.next(now()) {
@@ -99,18 +117,42 @@ impl Keeper {
                     self.renew().await;
                     continue;
                 }
-                // At the very instant of expiry there is nothing to do yet: the grain keeps that from spinning.
-                Task::WaitUntil(wake) => wake.max(now() + GRAIN),
+                Task::WaitUntil(wake) => wake,
             };
+            let Some(wake) = self.hand_on(wake).await else {
+                continue;
+            };
+            // At the very instant of expiry there is nothing to do yet: the grain keeps that from spinning.
+            let wake = wake.max(now() + GRAIN);
             tokio::select! {
                 biased;
-                command = self.commands.recv() => match command {
+                command = self.commands.recv(), if !self.orphaned => match command {
                     Some(command) => self.obey(command).await,
-                    None => self.give_up().await,
+                    None => {
+                        self.orphaned = true;
+                        self.hand_over.on_processing_over(now());
+                    }
                 },
                 () = sleep_until(wake.into()) => {}
             }
         }
+    }
+
+    /// Does what the way to another owner asks for now. When to come again, at `wake` at the latest; `None`: at once.
+    async fn hand_on(&mut self, wake: Instant) -> Option<Instant> {
+        match self.hand_over.next(now()) {
+            HandOverTask::WaitUntil(until) => return Some(wake.min(until)),
+            HandOverTask::Transfer(next) => self.give(Some(next)).await,
+            HandOverTask::Release => self.give(None).await,
+            HandOverTask::Finish(_) => self.leave(),
+            HandOverTask::CutOff => {
+                info!(lease_key = %self.held.lease().key, "processor did not end in time, it is cut off");
+                self.show();
+            }
+            HandOverTask::AskProcessor(_) => self.show(),
+            HandOverTask::Process | HandOverTask::Cutting => return Some(wake),
+        }
+        None
     }
 
     async fn obey(&mut self, command: Command) {
@@ -141,10 +183,10 @@ impl Keeper {
                 let _ = reply.send(self.rules.written().clone());
             }
             Command::Look => self.renew().await,
-            Command::Successor(next) => self.successor = Some(next),
+            Command::Stop { next } => self.hand_over.on_stopping(next, now()),
             Command::GiveUp { reply } => {
-                self.give_up().await;
-                let _ = reply.send(());
+                self.waiting.push(reply);
+                self.hand_over.on_processing_over(now());
             }
         }
     }
@@ -154,6 +196,7 @@ impl Keeper {
             let owner = to.as_ref().map_or("", |worker| worker.as_str());
             warn!(lease_key = %self.held.lease().key, worker_id = owner, error = ?reason, "lease lost");
             self.parting = Some(Parting::Lost { reason, to });
+            self.hand_over.on_lost();
         }
         self.standing.send_replace(Standing::Lost);
     }
@@ -167,12 +210,11 @@ impl Keeper {
     fn show(&self) {
         self.reach_for(0);
         let until = self.held.lost_at();
-        let standing = if self.held.is_handing_over() {
-            Standing::Wanted { until }
-        } else {
-            Standing::Held { until }
-        };
-        self.standing.send_replace(standing);
+        self.standing.send_replace(match self.hand_over.stage() {
+            Stage::Processing => Standing::Held { until },
+            Stage::Asked => Standing::Wanted { until },
+            Stage::CutOff => Standing::CutOff,
+        });
     }
 }
 

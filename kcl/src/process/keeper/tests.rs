@@ -36,7 +36,7 @@ async fn kept() -> Kept {
         counters: Counters::new(WorkerId::new("w1")),
         measure: Arc::default(),
     };
-    let (keeper, handle) = Keeper::new(Arc::new(store.clone()), held, outlet);
+    let (keeper, handle) = Keeper::new(Arc::new(store.clone()), held, Patience::default(), outlet);
     let mut task = JoinSet::new();
     task.spawn(keeper.run());
     Kept {
