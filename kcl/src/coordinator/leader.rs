@@ -23,7 +23,7 @@ use crate::events::ConsumerEvent;
 use crate::fleet::{
     Fleet, Home, LeaderRow, SeparateTables, WorkerStats, epoch_seconds, newest_workers, record_version,
 };
-use crate::leader::lock::{Lock, Task};
+use crate::leader::lock::{Lock, Over, Task};
 use crate::leader::tenure::Terms;
 use crate::lease::{Lease, LeaseKey, WorkerId};
 use crate::metrics::Metric;
@@ -43,7 +43,6 @@ pub(super) struct Leader<S, F> {
     rng: SmallRng,
     /// Where the leader's row counts.
     home: Home,
-    watched: Option<LeaderRow>,
     known: Option<WorkerId>,
     next_round: Instant,
 }
@@ -67,7 +66,6 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
             leads,
             lock,
             rng,
-            watched: None,
             known: None,
             next_round: Instant::now(),
         }
@@ -114,7 +112,7 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
     async fn deal(&mut self, task: Task) {
         match task {
             Task::Read => self.read().await,
-            Task::Acquire(_) => self.acquire().await,
+            Task::Acquire(over) => self.acquire(&over).await,
             Task::Heartbeat { version } => self.beat(version).await,
             Task::Release { version } => self.release(version).await,
             Task::WaitUntil(_) => {}
@@ -141,20 +139,15 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
                         .filter(|row| !row.released)
                         .map(|row| row.owner.clone()),
                 );
-                self.watched = row;
             }
             Err(error) => self.on_failure(&error),
         }
     }
 
-    async fn acquire(&mut self) {
+    async fn acquire(&mut self, over: &Over) {
         let mine = self.row();
         let sent_at = now();
-        let acquired = self
-            .shop
-            .store
-            .acquire_leader(self.home, self.watched.as_ref(), &mine)
-            .await;
+        let acquired = self.shop.store.acquire_leader(self.home, over, &mine).await;
         match acquired {
             Ok(true) => {
                 info!(worker_id = %mine.owner, "leads the fleet now");

@@ -65,6 +65,19 @@ pub enum Over {
     Version(String),
 }
 
+impl Over {
+    /// Whether an acquisition may overwrite this row: what a store checks and writes in one step.
+    #[must_use]
+    pub fn allows(&self, row: Option<&LeaderRow>) -> bool {
+        match (self, row) {
+            (Self::Nothing, None) => true,
+            (Self::Released, Some(row)) => row.released,
+            (Self::Version(version), Some(row)) => row.version == *version,
+            (Self::Nothing, Some(_)) | (Self::Released | Self::Version(_), None) => false,
+        }
+    }
+}
+
 /// One worker's dealings with the lock.
 #[derive(Debug)]
 pub struct Lock {

@@ -11,6 +11,7 @@ use crate::fleet::{
     Beat, FleetRows, Heartbeat, Home, IndexState, LeaderRow, SeparateTables, StateKind, StateRow, Survey,
     WorkerStats,
 };
+use crate::leader::lock::Over;
 use crate::lease::{StreamId, WorkerId};
 
 /// The fleet's own rows, in the lease table or in the separate tables of KCL 3.0 to 3.4 (KCL: `CoordinatorStateDAO`,
@@ -55,12 +56,12 @@ pub trait FleetStore: fmt::Debug + Send + Sync + 'static {
     /// The leader's row, read consistently.
     fn leader(&self, home: Home) -> BoxFuture<'_, Result<Option<LeaderRow>, StoreError>>;
 
-    /// Makes `mine` the leader's row, if it is still as `watched`: absent, given up, or of that version. The caller has
-    /// watched a version that was not given up for its whole lease duration. `true`: we lead.
+    /// Makes `mine` the leader's row, if `over` allows it: see [`Lock`](crate::leader::lock::Lock), which decides. `true`: we
+    /// lead.
     fn acquire_leader<'a>(
         &'a self,
         home: Home,
-        watched: Option<&'a LeaderRow>,
+        over: &'a Over,
         mine: &'a LeaderRow,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use kcl::fleet::{Heartbeat, Home, LeaderRow, StateKind, StateRow, WorkerStats};
+use kcl::leader::lock::Over;
 use kcl::lease::StreamId;
 use kcl::store::{FleetStore, RetireIf};
 
@@ -66,7 +67,13 @@ async fn the_leaders_row_is_the_lock_clients() {
             Duration::from_secs(120),
             "11111111-1111-4111-8111-111111111111".to_owned(),
         );
-        assert!(world.store.acquire_leader(home, None, &mine).await.unwrap());
+        assert!(
+            world
+                .store
+                .acquire_leader(home, &Over::Nothing, &mine)
+                .await
+                .unwrap()
+        );
         let expected = item([
             (key, s("Leader")),
             ("ownerName", s("w1")),
@@ -117,7 +124,7 @@ async fn a_java_leaders_row_is_watched_and_replaced() {
         assert!(
             world
                 .store
-                .acquire_leader(home, Some(&watched), &mine)
+                .acquire_leader(home, &Over::Version(watched.version), &mine)
                 .await
                 .unwrap()
         );
@@ -131,7 +138,7 @@ async fn a_java_leaders_row_is_watched_and_replaced() {
         assert!(
             world
                 .store
-                .acquire_leader(home, Some(&released), &mine)
+                .acquire_leader(home, &Over::Released, &mine)
                 .await
                 .unwrap()
         );
@@ -293,7 +300,7 @@ async fn rows_of_the_coordinator_table_move_as_they_are() {
     assert!(
         world
             .store
-            .acquire_leader(Home::SeparateTables, None, &mine)
+            .acquire_leader(Home::SeparateTables, &Over::Nothing, &mine)
             .await
             .unwrap()
     );

@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::{Client, Config};
 use kcl::StoreError;
 use kcl::fleet::{Home, IndexState, LeaderRow, SeparateTables, StateKind, StateRow, WorkerStats};
+use kcl::leader::lock::Over;
 use kcl::lease::{Lease, LeaseKey};
 use kcl::position::Checkpoint;
 use kcl::store::dynamodb::DynamoDbLeaseStore;
@@ -112,7 +113,10 @@ async fn each_missing_right_has_its_name() {
 
     let store = without(&world, "PutItem");
     assert_denied("PutItem", store.create(&lease()).await);
-    assert_denied("PutItem", store.acquire_leader(home, None, &leader).await);
+    assert_denied(
+        "PutItem",
+        store.acquire_leader(home, &Over::Nothing, &leader).await,
+    );
     assert_denied(
         "PutItem",
         store.create_state(home, StateKind::ClientVersion, &state).await,

@@ -138,12 +138,7 @@ impl Table {
 
     pub(crate) fn acquire_lock(&mut self, over: &Over, row: LeaderRow) -> bool {
         self.requests.lock += 1;
-        let allowed = match (over, &self.lock) {
-            (Over::Nothing, None) => true,
-            (Over::Released, Some(there)) => there.released,
-            (Over::Version(version), Some(there)) => there.version == *version,
-            _ => false,
-        };
+        let allowed = over.allows(self.lock.as_ref());
         if allowed {
             self.lock = Some(row);
         }

@@ -21,6 +21,7 @@ use crate::fleet::{
     Beat, Heartbeat, Home, IndexState, LeaderRow, SeparateTables, StateKind, StateRow, WorkerStats,
 };
 use crate::health::{ConsumerState, Health};
+use crate::leader::lock::Over;
 use crate::lease::{Lease, LeaseKey, StreamId, WorkerId};
 use crate::metrics::Counters;
 use crate::process::Checkpointer;
@@ -390,7 +391,7 @@ faulty! {
     create_index() -> IndexState;
     prepare_separate() -> ();
     leader(home: Home) -> Option<LeaderRow>;
-    acquire_leader(home: Home, watched: Option<&'a LeaderRow>, mine: &'a LeaderRow) -> bool;
+    acquire_leader(home: Home, over: &'a Over, mine: &'a LeaderRow) -> bool;
     beat_leader(home: Home, held: &'a LeaderRow, next: &'a LeaderRow) -> bool;
     release_leader(home: Home, held: &'a LeaderRow) -> bool;
     state(home: Home, kind: StateKind) -> Option<StateRow>;

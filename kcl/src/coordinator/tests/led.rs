@@ -10,6 +10,7 @@ use super::fleet::{FAILOVER, Fleet, Running, checkpoints, within};
 use crate::config::ConsumerConfigBuilder;
 use crate::error::RunError;
 use crate::fleet::{Home, LeaderRow, NewFleet, StateKind, StateRow, record_version};
+use crate::leader::lock::Over;
 use crate::lease::WorkerId;
 use crate::store::{FleetStore, LeaseStore, RetireIf};
 
@@ -84,7 +85,10 @@ async fn foreign_leader(fleet: &Fleet) -> JoinSet<()> {
         .await
         .unwrap();
     let mut held = LeaderRow::new(java, LOCK, record_version(1));
-    store.acquire_leader(Home::LeaseTable, None, &held).await.unwrap();
+    store
+        .acquire_leader(Home::LeaseTable, &Over::Nothing, &held)
+        .await
+        .unwrap();
     let mut beating = JoinSet::new();
     beating.spawn(async move {
         for beat in 2.. {

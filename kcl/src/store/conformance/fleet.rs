@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{alice, bob, created, lease, ok};
 use crate::fleet::{FleetRows, Home, LeaderRow, SeparateTables, StateKind, StateRow, WorkerStats};
+use crate::leader::lock::Over;
 use crate::lease::{StreamId, WorkerId};
 use crate::store::{LeaseStore, RetireIf};
 
@@ -45,13 +46,13 @@ async fn leads_one_at_a_time(store: &dyn LeaseStore) {
     for home in HOMES {
         assert_eq!(ok(store.leader(home).await), None);
         let (first, other) = (leader(&alice(), "a1"), leader(&bob(), "b1"));
-        assert!(ok(store.acquire_leader(home, None, &first).await));
+        assert!(ok(store.acquire_leader(home, &Over::Nothing, &first).await));
         assert!(
-            ok(store.acquire_leader(home, None, &first).await),
+            ok(store.acquire_leader(home, &Over::Nothing, &first).await),
             "a lost reply is recovered"
         );
         assert!(
-            !ok(store.acquire_leader(home, None, &other).await),
+            !ok(store.acquire_leader(home, &Over::Nothing, &other).await),
             "alice was first"
         );
         assert_eq!(ok(store.leader(home).await).as_ref(), Some(&first));
@@ -90,35 +91,35 @@ async fn leads_one_at_a_time(store: &dyn LeaseStore) {
     }
 }
 
+fn version_of(row: &LeaderRow) -> Over {
+    Over::Version(row.version.clone())
+}
+
 async fn replaces_what_was_watched(store: &dyn LeaseStore) {
     let home = Home::LeaseTable;
     let dead = leader(&alice(), "a1");
     let heir = leader(&bob(), "b1");
     assert!(
-        !ok(store.acquire_leader(home, Some(&dead), &heir).await),
+        !ok(store.acquire_leader(home, &version_of(&dead), &heir).await),
         "nothing to replace"
     );
-    assert!(ok(store.acquire_leader(home, None, &dead).await));
+    assert!(ok(store.acquire_leader(home, &Over::Nothing, &dead).await));
     let alive = leader(&alice(), "a2");
     assert!(ok(store.beat_leader(home, &dead, &alive).await));
     assert!(
-        !ok(store.acquire_leader(home, Some(&dead), &heir).await),
+        !ok(store.acquire_leader(home, &version_of(&dead), &heir).await),
         "it moved while it was watched"
     );
-    assert!(ok(store.acquire_leader(home, Some(&alive), &heir).await));
+    assert!(ok(store.acquire_leader(home, &version_of(&alive), &heir).await));
     assert!(
         !ok(store.beat_leader(home, &alive, &leader(&alice(), "a3")).await),
         "alice finds out"
     );
     assert_eq!(ok(store.leader(home).await), Some(heir.clone()));
 
-    let given_up = LeaderRow {
-        released: true,
-        ..heir.clone()
-    };
     let next = leader(&alice(), "a4");
     assert!(
-        !ok(store.acquire_leader(home, Some(&given_up), &next).await),
+        !ok(store.acquire_leader(home, &Over::Released, &next).await),
         "nobody gave it up"
     );
     assert_eq!(ok(store.leader(home).await), Some(heir));
@@ -227,7 +228,7 @@ async fn surveys_everything(store: &dyn LeaseStore) {
     let home = Home::LeaseTable;
     let (led, state) = (leader(&alice(), "a1"), StateRow::first("A", &alice(), moment(1)));
     let stats = WorkerStats::new(alice(), moment(1));
-    assert!(ok(store.acquire_leader(home, None, &led).await));
+    assert!(ok(store.acquire_leader(home, &Over::Nothing, &led).await));
     assert!(ok(store
         .create_state(home, StateKind::ClientVersion, &state)
         .await));
@@ -261,7 +262,7 @@ async fn moves_to_one_table(store: &dyn LeaseStore) {
     let led = leader(&alice(), "a1");
     let version = StateRow::first("A", &alice(), moment(1)).next("B", &bob(), moment(2));
     let pending = StateRow::first("PENDING", &alice(), moment(3));
-    assert!(ok(store.acquire_leader(there, None, &led).await));
+    assert!(ok(store.acquire_leader(there, &Over::Nothing, &led).await));
     assert!(ok(store
         .create_state(there, StateKind::ClientVersion, &version)
         .await));

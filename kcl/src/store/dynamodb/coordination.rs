@@ -12,6 +12,7 @@ use super::row::{COORDINATOR_KEY, LEASE_KEY, leader, state, stream};
 use super::update::Update;
 use crate::error::StoreError;
 use crate::fleet::{Home, LeaderRow, StateKind, StateRow};
+use crate::leader::lock::Over;
 use crate::lease::{LEADER_KEY, LeaseKey, StreamId, TABLE_MIGRATION_KEY};
 
 impl DynamoDbLeaseStore {
@@ -25,18 +26,18 @@ impl DynamoDbLeaseStore {
     pub(super) async fn put_leader(
         &self,
         home: Home,
-        watched: Option<&LeaderRow>,
+        over: &Over,
         mine: &LeaderRow,
     ) -> Result<bool, StoreError> {
         let row = self.leader_row(home);
-        let condition = match watched {
-            None => Update::of(row).if_new(),
-            Some(watched) if watched.released => Update::of(row)
+        let condition = match over {
+            Over::Nothing => Update::of(row).if_new(),
+            Over::Released => Update::of(row)
                 .if_exists()
                 .if_equal(leader::RELEASED, text(leader::RELEASED_VALUE)),
-            Some(watched) => Update::of(row)
+            Over::Version(version) => Update::of(row)
                 .if_exists()
-                .if_equal(leader::VERSION, text(&watched.version)),
+                .if_equal(leader::VERSION, text(version)),
         };
         let written = self
             .put_row(leader::encode(mine, row.key_name), condition)

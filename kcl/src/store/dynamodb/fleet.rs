@@ -8,6 +8,7 @@ use crate::error::StoreError;
 use crate::fleet::{
     Beat, Heartbeat, Home, IndexState, LeaderRow, SeparateTables, StateKind, StateRow, WorkerStats,
 };
+use crate::leader::lock::Over;
 use crate::lease::{StreamId, WorkerId};
 use crate::store::{Contents, FleetStore, RetireIf};
 
@@ -39,10 +40,10 @@ impl FleetStore for DynamoDbLeaseStore {
     fn acquire_leader<'a>(
         &'a self,
         home: Home,
-        watched: Option<&'a LeaderRow>,
+        over: &'a Over,
         mine: &'a LeaderRow,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.put_leader(home, watched, mine).boxed()
+        self.put_leader(home, over, mine).boxed()
     }
 
     fn beat_leader<'a>(

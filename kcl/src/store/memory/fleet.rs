@@ -10,6 +10,7 @@ use crate::error::StoreError;
 use crate::fleet::{
     Beat, FleetRows, Heartbeat, Home, IndexState, LeaderRow, SeparateTables, StateKind, StateRow, WorkerStats,
 };
+use crate::leader::lock::Over;
 use crate::lease::{StreamId, WorkerId};
 use crate::store::{Contents, FleetStore, Listing, RetireIf};
 
@@ -114,17 +115,11 @@ impl FleetStore for MemoryLeaseStore {
     fn acquire_leader<'a>(
         &'a self,
         home: Home,
-        watched: Option<&'a LeaderRow>,
+        over: &'a Over,
         mine: &'a LeaderRow,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.beside(home, move |rows| {
-            let as_watched = match (&rows.leader, watched) {
-                (None, None) => true,
-                (Some(row), Some(watched)) if watched.released => row.released,
-                (Some(row), Some(watched)) => row.version == watched.version,
-                _ => false,
-            };
-            if as_watched {
+            if over.allows(rows.leader.as_ref()) {
                 rows.leader = Some(mine.clone());
             }
             rows.is_led_by(mine)
