@@ -48,7 +48,7 @@ pub(crate) struct Keeper {
     /// Nobody can tell it anything any more.
     orphaned: bool,
     /// Who waits for the end.
-    waiting: Vec<oneshot::Sender<()>>,
+    farewells: Vec<oneshot::Sender<()>>,
     parting: Option<Parting>,
 }
 
@@ -91,7 +91,7 @@ impl Keeper {
                 outlet,
                 hand_over: HandOver::new(patience),
                 orphaned: false,
-                waiting: Vec::new(),
+                farewells: Vec::new(),
                 parting: None,
             },
             handle,
@@ -102,9 +102,9 @@ impl Keeper {
     pub(crate) async fn run(mut self) -> Parting {
         loop {
             if let Some(parting) = self.parting {
-                for waits in self.waiting {
+                for farewell in self.farewells {
                     // Nobody waits any more: the caller was dropped.
-                    let _ = waits.send(());
+                    let _ = farewell.send(());
                 }
                 return parting;
             }
@@ -185,7 +185,7 @@ impl Keeper {
             Command::Look => self.renew().await,
             Command::Stop { next } => self.hand_over.on_stopping(next, now()),
             Command::GiveUp { reply } => {
-                self.waiting.push(reply);
+                self.farewells.push(reply);
                 self.hand_over.on_processing_over(now());
             }
         }
