@@ -16,6 +16,7 @@ const PURE: &[&str] = &[
     "kcl/src/cost",
     "kcl/src/handover",
     "kcl/src/leader",
+    "kcl/src/metrics/counting",
     "kcl/src/shard_sync",
     "kcl/src/shard",
     "kcl/src/streams",

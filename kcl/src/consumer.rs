@@ -16,7 +16,7 @@ use crate::events::{Bell, Ear, Events};
 use crate::fleet::{NewFleet, VersionSetting};
 use crate::health::{ConsumerState, Health, Stage};
 use crate::lease::scan_pace::ScanPace;
-use crate::metrics::{Counters, MetricsSnapshot};
+use crate::metrics::{Counters, MetricsSink, MetricsSnapshot, Uploads};
 use crate::process::halt::Halt;
 use crate::process::hands::{Tally, Workshop};
 use crate::processor::RecordProcessorFactory;
@@ -45,6 +45,7 @@ impl Consumer<()> {
             store: None,
             tableless: false,
             budget: None,
+            uploads: None,
         }
     }
 }
@@ -128,6 +129,7 @@ pub struct ConsumerBuilder {
     store: Option<Arc<dyn LeaseStore>>,
     tableless: bool,
     budget: Option<ReadBudget>,
+    uploads: Option<Uploads>,
 }
 
 impl ConsumerBuilder {
@@ -175,6 +177,13 @@ impl ConsumerBuilder {
         self
     }
 
+    /// Uploads metrics while the consumer runs, e.g. to [`CloudWatch`](crate::metrics::CloudWatch) with the feature
+    /// `cloudwatch`. Default: nowhere; [`ConsumerHandle::metrics`] and the `metrics` facade need no sink.
+    pub fn metrics_sink(mut self, sink: impl MetricsSink) -> Self {
+        self.uploads = Some(Uploads::to(sink));
+        self
+    }
+
     /// The consumer. `factory` makes the processor of each shard, often a closure `|shard: &ShardContext| …`.
     ///
     /// # Errors
@@ -208,7 +217,7 @@ impl ConsumerBuilder {
             budget,
             tally: Tally::default(),
             bell: Bell::new(),
-            counters: Counters::new(config.worker_id().clone()),
+            counters: Counters::new(config.worker_id().clone(), config.metrics.clone()),
             halt: Halt::default(),
             config,
         };
@@ -218,13 +227,14 @@ impl ConsumerBuilder {
                 shop: Arc::new(shop),
                 stop: CancellationToken::new(),
                 board: watch::Sender::new(ConsumerState::default()),
+                uploads: self.uploads,
             },
         })
     }
 }
 
 /// The SDK panics on a configuration without these; a service of ours says so instead.
-fn complete<'a>(service: &'static str, sdk: &'a SdkConfig) -> Result<&'a SdkConfig, ConfigError> {
+pub(crate) fn complete<'a>(service: &'static str, sdk: &'a SdkConfig) -> Result<&'a SdkConfig, ConfigError> {
     let missing = |what| ConfigError::IncompleteSdkConfig { service, what };
     if sdk.behavior_version().is_none() {
         return Err(missing("behavior version"));
@@ -295,7 +305,7 @@ impl ConsumerHandle {
             .is_ok()
     }
 
-    /// What the consumer has counted of its coordination, under the KCL's names.
+    /// What the consumer has counted, under the KCL's names: of the worker and of each lease, lag first.
     #[must_use]
     pub fn metrics(&self) -> MetricsSnapshot {
         self.counters.snapshot()

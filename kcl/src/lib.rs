@@ -80,7 +80,10 @@ mod shard;
 mod source;
 mod stream;
 
-pub use config::{ConsumerConfig, ConsumerConfigBuilder, InitialPosition, Retrieval};
+pub use config::{
+    ConsumerConfig, ConsumerConfigBuilder, InitialPosition, MetricsConfig, MetricsDimension, MetricsLevel,
+    Retrieval,
+};
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, RunEnd, RunSummary};
 pub use error::{BoxError, CheckpointError, ConfigError, RunError, StoreError};
 pub use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};

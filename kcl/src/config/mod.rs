@@ -5,6 +5,7 @@ mod coordination;
 mod fan_out;
 mod fleet;
 mod lease;
+mod metrics;
 mod retrieval;
 mod watch;
 
@@ -22,6 +23,7 @@ pub(crate) use fan_out::FanOut;
 pub use fan_out::Retrieval;
 pub(crate) use fleet::Membership;
 pub(crate) use lease::Leasing;
+pub use metrics::{MetricsConfig, MetricsDimension, MetricsLevel};
 pub(crate) use retrieval::Reads;
 pub(crate) use watch::Watching;
 
@@ -51,6 +53,7 @@ pub struct ConsumerConfig {
     pub(crate) watching: Watching,
     pub(crate) coordination: Coordination,
     pub(crate) membership: Membership,
+    pub(crate) metrics: MetricsConfig,
 }
 
 /// Where an application starts that has no checkpoint yet (KCL: `InitialPositionInStream`).
@@ -96,6 +99,7 @@ impl ConsumerConfig {
             watching: Watching::default(),
             coordination: Coordination::default(),
             membership: Membership::default(),
+            metrics: MetricsConfig::default(),
         }
     }
 
@@ -158,6 +162,7 @@ pub struct ConsumerConfigBuilder {
     watching: Watching,
     coordination: Coordination,
     membership: Membership,
+    metrics: MetricsConfig,
 }
 
 impl ConsumerConfigBuilder {
@@ -210,6 +215,7 @@ impl ConsumerConfigBuilder {
         self.watching.check()?;
         self.coordination.check(&self.leasing)?;
         self.membership.check()?;
+        self.metrics.check()?;
         Ok(ConsumerConfig {
             application: self.application,
             stream,
@@ -222,6 +228,7 @@ impl ConsumerConfigBuilder {
             watching: self.watching,
             coordination: self.coordination,
             membership: self.membership,
+            metrics: self.metrics,
         })
     }
 }

@@ -9,7 +9,7 @@ use futures::stream::FuturesOrdered;
 use rand::Rng as _;
 use rand::rngs::SmallRng;
 use tokio::sync::{Notify, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::membership::Membership;
@@ -87,6 +87,14 @@ impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
 
     #[tracing::instrument(name = "kcl.shard_sync", skip_all)]
     async fn round(&mut self, streams: &[Stream]) {
+        let began = Instant::now();
+        let compared = self.look_and_compare(streams).await;
+        self.shop.counters.tried(Metric::ShardSyncSuccess, compared);
+        self.shop.counters.took(Metric::ShardSyncTime, began);
+    }
+
+    /// Whether all of these streams could be compared.
+    async fn look_and_compare(&mut self, streams: &[Stream]) -> bool {
         let mut listed = Vec::new();
         for stream in streams {
             match self.shop.source.list_shards(stream).await {
@@ -97,21 +105,24 @@ impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
             }
         }
         if listed.is_empty() {
-            return;
+            return false;
         }
+        let mut compared = listed.len() == streams.len();
         // After the shards: a lease that is not there then was not made with its shard.
         let table = match self.shop.store.list().await {
             Ok(table) => table,
             Err(error) => {
                 warn!(error = %chain(&error), "leases cannot be compared with shards");
-                return;
+                return false;
             }
         };
         for (stream, shards) in listed {
             if let Err(error) = self.compare(stream, &shards, &table).await {
                 warn!(stream = %stream, error = %chain(&error), "leases cannot be compared with shards");
+                compared = false;
             }
         }
+        compared
     }
 
     async fn compare(
@@ -213,7 +224,7 @@ async fn create<S: Source, F>(
     while let Some(written) = writes.next().await {
         created += usize::from(written?);
     }
-    shop.counters.add(Metric::CreatedLeases, created);
+    shop.counters.succeeded(Metric::CreatedLeases, created);
     Ok(created)
 }
 

@@ -231,8 +231,14 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
     #[tracing::instrument(name = "kcl.lead", skip_all)]
     async fn round(&mut self) {
         let failover = self.shop.config.leasing.failover;
+        let began = Instant::now();
+        let planned = self.plan_and_write().await;
+        self.shop
+            .counters
+            .tried(Metric::AssignmentSuccess, planned.is_ok());
+        self.shop.counters.took(Metric::AssignmentTime, began);
         self.next_round = Instant::now()
-            + match self.plan_and_write().await {
+            + match planned {
                 Ok(rows) => {
                     self.lock.on_round(now());
                     // Large tables are read less often.
@@ -279,8 +285,8 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
         }
         let counters = &self.shop.counters;
         counters.add(Metric::Reassignments, round.steps.len());
-        counters.set(Metric::LeaseSpillover, round.spillover);
-        counters.set(Metric::NumWorkers, round.active);
+        counters.set(Metric::UnplacedLeases, round.spillover);
+        counters.set(Metric::ActiveWorkers, round.active);
         let rows: HashMap<&LeaseKey, &Lease> = listing.leases.iter().map(|row| (&row.key, row)).collect();
         let revoked = carry_out(&*store, &round.steps, &rows).await?;
         for key in &revoked {

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use rand::Rng as _;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -42,6 +43,7 @@ use crate::consumer::{RunEnd, RunSummary};
 use crate::error::RunError;
 use crate::events::ConsumerEvent;
 use crate::health::{ConsumerState, Stage};
+use crate::metrics::{Metric, Uploads};
 use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
 use crate::process::rooms::{self, Rooms};
@@ -54,6 +56,8 @@ pub(crate) struct Worker<S: Source, F> {
     pub(crate) shop: Arc<Workshop<S, F>>,
     pub(crate) stop: CancellationToken,
     pub(crate) board: watch::Sender<ConsumerState>,
+    /// Where metrics go, beside whoever asks for them.
+    pub(crate) uploads: Option<Uploads>,
 }
 
 impl<S: Source, F: RecordProcessorFactory> Worker<S, F> {
@@ -73,8 +77,24 @@ impl<S: Source, F: RecordProcessorFactory> Worker<S, F> {
         }
     }
 
-    async fn run_in(self, rooms: Rooms) -> Result<RunSummary, RunError> {
-        let Self { shop, stop, board } = self;
+    async fn run_in(mut self, rooms: Rooms) -> Result<RunSummary, RunError> {
+        let uploading = self.uploads.take().map(|uploads| {
+            let config = &self.shop.config;
+            let namespace = config.metrics.namespace().unwrap_or(config.application_name());
+            let phase = config.rng("metrics").random_range(0.5..1.0);
+            uploads.start(self.shop.counters.clone(), namespace, phase, rooms.floor())
+        });
+        let ended = self.consume(rooms).await;
+        if let Some(uploading) = uploading {
+            uploading.finish().await;
+        }
+        ended
+    }
+
+    async fn consume(self, rooms: Rooms) -> Result<RunSummary, RunError> {
+        let Self {
+            shop, stop, board, ..
+        } = self;
         let (board, news) = (Arc::new(board), Arc::new(Notify::new()));
         let mut shards = Shards::new(
             Arc::clone(&shop),
@@ -85,7 +105,10 @@ impl<S: Source, F: RecordProcessorFactory> Worker<S, F> {
         let fleet = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(shards.summary(RunEnd::ShutdownRequested)),
-            started = start::start(&shop) => started?,
+            started = start::start(&shop) => {
+                shop.counters.tried(Metric::StartSuccess, started.is_ok());
+                started?
+            }
         };
         info!("consumer started");
 

@@ -73,7 +73,11 @@ async fn report_on<S, F>(shop: &Workshop<S, F>, membership: &Membership) {
             biased;
             () = sleep_until(due) => {
                 let averages = gauge.works().then(|| samples.report());
-                let pause = match write(shop, membership, averages).await {
+                let began = Instant::now();
+                let written = write(shop, membership, averages).await;
+                shop.counters.tried(Metric::ReportSuccess, written.is_ok());
+                shop.counters.took(Metric::ReportTime, began);
+                let pause = match written {
                     Ok(()) => shop.config.membership.report_interval,
                     Err(error) => {
                         warn!(error = %chain(&error), "metrics row cannot be written");

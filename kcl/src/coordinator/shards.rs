@@ -124,7 +124,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
         };
         let shard = ShardContext::in_stream(&stream, shard_id, config.worker_id().clone());
         self.running.insert(key.clone(), handle.nudge());
-        let pulse = Pulse::new(key.clone(), self.shop.bell.clone());
+        let pulse = Pulse::new(key.clone(), self.shop.bell.clone(), self.shop.counters.clone());
         self.show(|state| {
             let shown = LeaseState {
                 phase: LeasePhase::WaitingForParents,

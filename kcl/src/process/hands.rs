@@ -18,7 +18,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Checkpointer;
 use super::call::{Broken, watched};
-use super::children::record_children;
+use super::children::{ChildrenError, record_children};
 use super::halt::Halt;
 use super::keeper::{Command, KeeperHandle, chain};
 use super::pulse::Pulse;
@@ -29,6 +29,7 @@ use crate::lease::Lease;
 use crate::metrics::{Counters, Metric};
 use crate::position::{Checkpoint, SequenceNumber};
 use crate::processor::{Initialization, RecordBatch, RecordProcessor, RecordProcessorFactory, WorkUntil};
+use crate::record::DroppedRecords;
 use crate::shard::machine::{Event, Step};
 use crate::shard::progress::{Judgement, Watch};
 use crate::shard::start::StartAt;
@@ -218,7 +219,8 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         self.opened.get_or_insert_with(SystemTime::now);
         let range = self.lease.hash_range.unwrap_or(HashKeyRange::FULL);
         let shard = self.shard.shard_id().clone();
-        let reader = self.shop.source.open(&self.stream, shard, range, start);
+        let (source, meter) = (&self.shop.source, self.pulse.meter().clone());
+        let reader = source.open(&self.stream, shard, range, start, meter);
         let (budget, pulse) = (self.shop.budget.clone(), self.pulse.clone());
         let most = self.shop.config.retrieval.max_records as usize;
         // The old one first: it may hold a subscription.
@@ -281,6 +283,8 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         if let Some(end) = held.batch.end.take() {
             self.end = end;
         }
+        let dropped = held.batch.records.dropped().iter().map(DroppedRecords::records);
+        self.pulse.meter().add(Metric::DroppedRecords, dropped.sum());
         let empty = held.batch.is_empty();
         self.in_hand = Some(held);
         Event::Batch { empty, ended }
@@ -291,13 +295,15 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         let Some(batch) = self.next_attempt().await else {
             return Event::Processed;
         };
-        let count = batch.len() as u64;
+        let records = batch.len();
+        let count = records as u64;
+        let turn = Instant::now();
         // By our own clock, in case this process stood still and the keeper has not been heard yet.
         if !self.keeper.is_held(Instant::now().into_std()) {
             return pending().await;
         }
-        let bytes = batch.records().iter().map(|record| record.data().len() as u64);
-        self.keeper.count(bytes.sum());
+        let bytes: usize = batch.records().iter().map(|record| record.data().len()).sum();
+        self.keeper.count(bytes as u64);
         if let Some(last) = batch.last_position() {
             tell(&self.keeper, Command::Delivering(last.clone())).await;
         }
@@ -306,15 +312,21 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         };
         let (pulse, cancel) = (&self.pulse, self.shop.config.watching.cancel_calls);
         let call = async { processor.process_records(batch, &self.checkpointer).await };
-        match watched(pulse, cancel, "process_records", call).await {
+        let answer = watched(pulse, cancel, "process_records", call).await;
+        let succeeded = matches!(answer, Ok(Ok(())));
+        pulse.meter().tried(Metric::ProcessSuccess, succeeded);
+        match answer {
             Ok(Ok(())) => {
                 tell(&self.keeper, Command::Processed).await;
                 self.pulse.on_processed();
                 self.in_hand = None;
                 if !F::Processor::BY_RECORD {
                     self.shop.tally.records.fetch_add(count, Ordering::Relaxed);
+                    self.pulse.meter().add(Metric::RecordsProcessed, records);
+                    self.pulse.meter().add(Metric::DataBytesProcessed, bytes);
                 }
                 self.shop.tally.batches.fetch_add(1, Ordering::Relaxed);
+                self.pulse.meter().took(Metric::ProcessTime, turn);
                 debug!(records = count, "processed");
                 Event::Processed
             }
@@ -366,7 +378,9 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
             async move { record_children(&*source, &*store, &stream, &finished, &end, patient).await };
         match self.rooms.in_office(recording).await {
             Ok(leases_created) => {
-                self.shop.counters.add(Metric::CreatedLeases, leases_created);
+                self.shop
+                    .counters
+                    .succeeded(Metric::ChildLeasesCreated, leases_created);
                 self.shop.bell.ring(ConsumerEvent::ChildrenCreated {
                     parent: self.shard.shard_id().clone(),
                     leases_created,
@@ -374,7 +388,13 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
                 tell(&self.keeper, Command::ShardEnded).await;
                 Event::ChildrenRecorded
             }
-            Err(error) => self.failed("leases of the next shards cannot be made", &error),
+            Err(error) => {
+                let waits = matches!(error, ChildrenError::Waiting(_));
+                self.shop
+                    .counters
+                    .add(Metric::MissingMergeParentLease, usize::from(waits));
+                self.failed("leases of the next shards cannot be made", &error)
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use tracing::{info, warn};
 
 use crate::events::{Bell, ConsumerEvent};
 use crate::lease::LeaseKey;
+use crate::metrics::{Counters, Meter, Metric};
 use crate::shard::progress::{Change, Heard, Nature, Progress, RetrievalMode};
 
 /// The pulse of one lease. Cheap to clone.
@@ -16,6 +17,8 @@ pub(crate) struct Pulse {
     inner: Arc<Mutex<Inner>>,
     lease_key: LeaseKey,
     bell: Bell,
+    counters: Counters,
+    meter: Meter,
 }
 
 #[derive(Debug)]
@@ -34,15 +37,17 @@ pub(crate) struct Call {
 }
 
 impl Pulse {
-    pub(crate) fn new(lease_key: LeaseKey, bell: Bell) -> Self {
+    pub(crate) fn new(lease_key: LeaseKey, bell: Bell, counters: Counters) -> Self {
         Self {
             inner: Arc::new(Mutex::new(Inner {
                 progress: Progress::new(now()),
                 parked: false,
                 call: None,
             })),
+            meter: counters.of_lease(&lease_key),
             lease_key,
             bell,
+            counters,
         }
     }
 
@@ -51,8 +56,16 @@ impl Pulse {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Where to count for the lease.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
     /// A read has ended.
     pub(crate) fn on_read(&self, mode: RetrievalMode, heard: Heard, records: bool, lag: Option<Duration>) {
+        if let Some(lag) = lag {
+            self.meter.behind(Metric::MillisBehindLatest, lag);
+        }
         let told = match &heard {
             Heard::Failure(trouble) if matches!(trouble.nature, Nature::Denied | Nature::Silent) => {
                 Some(trouble.clone())
@@ -132,7 +145,7 @@ impl Pulse {
             method,
             since: Instant::now(),
         });
-        InCall(self)
+        InCall(self, method)
     }
 
     /// Reports each call of the processor that takes longer than this, and again whenever it has taken twice as long. Runs
@@ -182,11 +195,21 @@ impl Drop for Parked<'_> {
 
 /// A call of the processor in progress.
 #[must_use = "the call ends when it is dropped"]
-pub(crate) struct InCall<'a>(&'a Pulse);
+pub(crate) struct InCall<'a>(&'a Pulse, &'static str);
 
 impl Drop for InCall<'_> {
     fn drop(&mut self) {
-        self.0.inner().call = None;
+        let Self(pulse, method) = self;
+        let Some(Call { since, .. }) = pulse.inner().call.take() else {
+            return;
+        };
+        match *method {
+            "initialize" => pulse.counters.took(Metric::InitializeTime, since),
+            "shard_ended" | "shutdown_requested" | "lease_lost" => {
+                pulse.counters.took(Metric::ShutdownTime, since);
+            }
+            _ => pulse.meter.took(Metric::ProcessRecordsTime, since),
+        }
     }
 }
 

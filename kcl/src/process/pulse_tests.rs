@@ -8,7 +8,10 @@ const SECOND: Duration = Duration::from_secs(1);
 fn pulse() -> (Pulse, crate::events::Events) {
     let bell = Bell::new();
     let events = bell.ear().listen();
-    (Pulse::new(LeaseKey::new("shardId-000000000000"), bell), events)
+    (
+        Pulse::new(LeaseKey::new("shardId-000000000000"), bell, Counters::for_tests()),
+        events,
+    )
 }
 
 fn told(events: &mut crate::events::Events) -> Vec<ConsumerEvent> {

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::*;
 use crate::events::Bell;
 use crate::lease::LeaseKey;
+use crate::metrics::Counters;
 use crate::position::SequenceNumber;
 use crate::processor::RecordBatch;
 use crate::record::ClientRecord;
@@ -60,7 +61,11 @@ impl Reader for Sizes {
 }
 
 fn start(reader: impl Reader, budget: ReadBudget) -> ReadAhead {
-    let pulse = Pulse::new(LeaseKey::new("shardId-000000000000"), Bell::new());
+    let pulse = Pulse::new(
+        LeaseKey::new("shardId-000000000000"),
+        Bell::new(),
+        Counters::for_tests(),
+    );
     ReadAhead::start(reader, budget, pulse, 10_000)
 }
 
@@ -101,7 +106,11 @@ async fn small_batches_are_read_ahead_and_come_as_one() {
 #[tokio::test(start_paused = true)]
 async fn batches_are_joined_up_to_the_most_records() {
     let (reader, _) = sizes(vec![1; 10]);
-    let pulse = Pulse::new(LeaseKey::new("shardId-000000000000"), Bell::new());
+    let pulse = Pulse::new(
+        LeaseKey::new("shardId-000000000000"),
+        Bell::new(),
+        Counters::for_tests(),
+    );
     let mut ahead = ReadAhead::start(reader, budget(64 * MIB), pulse, 4);
     sleep(Duration::from_secs(100)).await;
     let mut counts = Vec::new();

@@ -18,6 +18,7 @@ use super::polling::PollingReader;
 use super::{RawRecord, ShardEnd, Source};
 use crate::config::ConsumerConfig;
 use crate::error::BoxError;
+use crate::metrics::Meter;
 use crate::position::SequenceNumber;
 use crate::shard::start::StartAt;
 use crate::shard_sync::Shard;
@@ -233,8 +234,15 @@ impl Source for KinesisStream {
         }
     }
 
-    fn open(&self, stream: &Stream, shard: ShardId, range: HashKeyRange, start: StartAt) -> PollingReader {
-        PollingReader::new(self.clone(), stream.clone(), shard, range, start)
+    fn open(
+        &self,
+        stream: &Stream,
+        shard: ShardId,
+        range: HashKeyRange,
+        start: StartAt,
+        meter: Meter,
+    ) -> PollingReader {
+        PollingReader::new(self.clone(), stream.clone(), shard, range, start, meter)
     }
 }
 

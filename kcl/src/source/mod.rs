@@ -18,6 +18,7 @@ use kinesis_aggregation::{Deaggregated, HashKeyRange, OutOfRange, RawReason, Sha
 use tracing::{trace, warn};
 
 use self::failure::Failure;
+use crate::metrics::Meter;
 use crate::position::SequenceNumber;
 use crate::processor::RecordBatch;
 use crate::record::{ClientRecord, DroppedRecords};
@@ -34,8 +35,15 @@ pub(crate) trait Source: fmt::Debug + Send + Sync + 'static {
     /// All shards a stream still lists.
     fn list_shards(&self, stream: &Stream) -> impl Future<Output = Result<Vec<Shard>, Failure>> + Send;
 
-    /// A reader of one shard. Nothing is asked yet.
-    fn open(&self, stream: &Stream, shard: ShardId, range: HashKeyRange, start: StartAt) -> Self::Reader;
+    /// A reader of one shard, which counts its requests. Nothing is asked yet.
+    fn open(
+        &self,
+        stream: &Stream,
+        shard: ShardId,
+        range: HashKeyRange,
+        start: StartAt,
+        meter: Meter,
+    ) -> Self::Reader;
 }
 
 /// Reads one shard. Call [`due`](Self::due), then [`read`](Self::read), and so on until a batch with an end.

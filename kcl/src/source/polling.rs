@@ -13,6 +13,7 @@ use super::budget::SharedRate;
 use super::failure::{Failure, Kind};
 use super::kinesis::{KinesisStream, Page};
 use super::{Batch, RawRecord, Reader, ShardEnd, unpack};
+use crate::metrics::{Meter, Metric};
 use crate::position::SequenceNumber;
 use crate::process::keeper::chain;
 use crate::processor::RecordBatch;
@@ -37,6 +38,7 @@ pub(crate) struct PollingReader {
     /// Shared with other applications of this process that poll the shard.
     rate: SharedRate,
     trouble: Trouble,
+    meter: Meter,
     rng: SmallRng,
     /// The end of the pause after a failure.
     not_before: Option<Instant>,
@@ -49,6 +51,7 @@ impl PollingReader {
         shard: ShardId,
         range: HashKeyRange,
         start: StartAt,
+        meter: Meter,
     ) -> Self {
         let pace = Pace::new(source.config().retrieval.idle);
         let rate = source.rate(&stream, &shard);
@@ -65,6 +68,7 @@ impl PollingReader {
             pace,
             rate,
             trouble: Trouble::default(),
+            meter,
             rng,
             not_before: None,
         }
@@ -80,11 +84,14 @@ impl PollingReader {
             reason = "the service compares it with its own wall clock"
         )]
         let asked = SystemTime::now();
-        let iterator = match self
+        let began = Instant::now();
+        let answer = self
             .source
             .shard_iterator(&self.stream, &self.shard, &place)
-            .await
-        {
+            .await;
+        self.meter.took(Metric::GetShardIteratorTime, began);
+        self.meter.tried(Metric::GetShardIteratorSuccess, answer.is_ok());
+        let iterator = match answer {
             Err(failure) if failure.kind == Kind::InvalidArgument => match place.when_refused() {
                 Some(instead) => {
                     warn!(shard_id = %self.shard, position = ?place, error = %chain(&failure), "place is not usable any more, reading on with the oldest record kept");
@@ -106,7 +113,11 @@ impl PollingReader {
         let iterator = self.iterator().await?;
         let _turn = self.source.request().await;
         self.pace.on_call(now());
-        let page = self.source.records(&self.stream, &iterator).await?;
+        let began = Instant::now();
+        let answer = self.source.records(&self.stream, &iterator).await;
+        self.meter.took(Metric::GetRecordsTime, began);
+        self.meter.tried(Metric::GetRecordsSuccess, answer.is_ok());
+        let page = answer?;
         self.rate.on_page(page.bytes());
         Ok(page)
     }
@@ -144,6 +155,7 @@ impl PollingReader {
         match failure.kind {
             Kind::IteratorExpired => {
                 info!(shard_id = %self.shard, "iterator expired, asking for a new one");
+                self.meter.add(Metric::ExpiredIterators, 1);
                 self.iterator = None;
             }
             // An iterator that the service calls invalid is as good as expired.

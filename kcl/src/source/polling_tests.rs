@@ -29,7 +29,8 @@ fn reader(rules: &[&Rule], start: StartAt) -> PollingReader {
     let config = Arc::new(ConsumerConfig::builder("app", "sales").build().unwrap());
     let stream = Stream::only(config.stream().clone(), config.initial_position());
     let source = KinesisStream::new(&client.config().to_builder(), config, budget());
-    PollingReader::new(source, stream, ShardId::from_number(0), HashKeyRange::FULL, start)
+    let (shard, meter) = (ShardId::from_number(0), Meter::for_tests());
+    PollingReader::new(source, stream, shard, HashKeyRange::FULL, start, meter)
 }
 
 /// Answers with an iterator if exactly this place is asked for.

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::failure::{Failure, Kind};
 use super::{Batch, RawRecord, Reader, ShardEnd, Source, unpack};
+use crate::metrics::Meter;
 use crate::position::SequenceNumber;
 use crate::processor::RecordBatch;
 use crate::shard::progress::Heard;
@@ -135,7 +136,14 @@ impl Source for ScriptedStream {
         Ok(state.shards.values().map(|shard| shard.listed.clone()).collect())
     }
 
-    fn open(&self, _: &Stream, shard: ShardId, range: HashKeyRange, start: StartAt) -> ScriptedReader {
+    fn open(
+        &self,
+        _: &Stream,
+        shard: ShardId,
+        range: HashKeyRange,
+        start: StartAt,
+        _: Meter,
+    ) -> ScriptedReader {
         let from = match start {
             StartAt::TrimHorizon => 0,
             StartAt::AtSequence(number) => number.as_str().parse().unwrap(),

@@ -94,11 +94,16 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         if let Some(next) = self.discover(shards).await {
             return Ok(next);
         }
+        let began = Instant::now();
         let listed = tokio::select! {
             biased;
             () = self.stop.cancelled() => return Ok(Instant::now()),
             listed = self.shop.store.list() => listed,
         };
+        self.shop
+            .counters
+            .tried(Metric::ListLeasesSuccess, listed.is_ok());
+        self.shop.counters.took(Metric::ListLeasesTime, began);
         let listing = match listed {
             Ok(listing) => listing,
             Err(error) => {
@@ -141,6 +146,10 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             false => self.act(&listing, &held, shards, now).await,
         };
         self.rounds += 1;
+        self.shop
+            .counters
+            .tried(Metric::TakeLeasesSuccess, outcome.is_ok());
+        self.shop.counters.took(Metric::TakeLeasesTime, began);
         match outcome {
             Ok(()) => self.refusals = 0,
             Err(refused) => self.on_refusal(refused, shards)?,

@@ -82,7 +82,7 @@ impl Fleet {
             budget: ReadBudget::of_bytes(config.retrieval.prefetch_bytes),
             tally: Tally::default(),
             bell: Bell::new(),
-            counters: Counters::new(config.worker_id().clone()),
+            counters: Counters::new(config.worker_id().clone(), config.metrics.clone()),
             halt: Default::default(),
             config,
         };
@@ -95,6 +95,7 @@ impl Fleet {
             shop: Arc::new(shop),
             stop: stop.clone(),
             board,
+            uploads: None,
         };
         let mut task = JoinSet::new();
         task.spawn(worker.run());

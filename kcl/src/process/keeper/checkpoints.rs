@@ -1,5 +1,7 @@
 //! The keeper's part that moves the checkpoint: wishes are collected, written once, and each is answered.
 
+use std::time::Instant;
+
 use tokio::time::timeout_at;
 use tracing::debug;
 
@@ -8,6 +10,7 @@ use super::{Keeper, now};
 use crate::error::CheckpointError;
 use crate::events::LossReason;
 use crate::lease::renewal::Task;
+use crate::metrics::Metric;
 use crate::position::{Checkpoint, Position};
 use crate::shard::checkpoint::{Asked, Deed, Refusal};
 use crate::store::{CheckpointUpdate, Renewal};
@@ -61,9 +64,11 @@ impl Keeper {
             let deadline = self.held.lost_at();
             // Twice, where the first write finds that a heartbeat's reply was lost.
             self.reach_for(2);
-            match timeout_at(deadline.into(), self.store.checkpoint(self.held.lease(), update)).await {
+            let answer = timeout_at(deadline.into(), self.store.checkpoint(self.held.lease(), update)).await;
+            let written = matches!(answer, Ok(Ok(Renewal::Held(_) | Renewal::Recovered(_))));
+            self.count(&update.checkpoint, written, sent_at);
+            match answer {
                 Ok(Ok(renewal)) => {
-                    let written = matches!(renewal, Renewal::Held(_) | Renewal::Recovered(_));
                     self.take_in(renewal, sent_at);
                     if written {
                         return Ok(());
@@ -88,6 +93,15 @@ impl Keeper {
         Err(CheckpointError::LeaseLost {
             lease_key: self.held.lease().key.clone(),
         })
+    }
+
+    fn count(&self, checkpoint: &Checkpoint, written: bool, sent_at: Instant) {
+        let (success, time) = match checkpoint {
+            Checkpoint::ShardEnd => (Metric::FinalCheckpointSuccess, Metric::FinalCheckpointTime),
+            _ => (Metric::CheckpointSuccess, Metric::CheckpointTime),
+        };
+        self.meter.tried(success, written);
+        self.meter.took(time, sent_at.into());
     }
 
     fn refused(&self, asked: Asked, why: Refusal) -> CheckpointError {

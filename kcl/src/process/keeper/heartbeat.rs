@@ -26,13 +26,13 @@ impl Keeper {
         }
         self.reach_for(1);
         let answer = timeout_at(deadline.into(), self.store.renew(self.held.lease())).await;
-        let counted = match &answer {
-            Ok(Ok(Renewal::Held(_) | Renewal::Recovered(_))) => Some(Metric::RenewedLeases),
-            Ok(Ok(_)) => None,
-            Ok(Err(_)) | Err(_) => Some(Metric::FailedRenewals),
-        };
-        if let Some(metric) = counted {
-            self.outlet.counters.add(metric, 1);
+        let counters = &self.outlet.counters;
+        counters.took(Metric::RenewTime, sent_at.into());
+        match &answer {
+            Ok(Ok(Renewal::Held(_) | Renewal::Recovered(_))) => counters.tried(Metric::RenewedLeases, true),
+            // An answer, and not the table's failure.
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) | Err(_) => counters.tried(Metric::RenewedLeases, false),
         }
         match answer {
             Ok(Ok(renewal)) => self.take_in(renewal, sent_at),

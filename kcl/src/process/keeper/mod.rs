@@ -23,6 +23,7 @@ use crate::events::LossReason;
 use crate::handover::holder::{HandOver, Patience, Stage, Task as HandOverTask};
 use crate::lease::WorkerId;
 use crate::lease::renewal::{HeldLease, Task};
+use crate::metrics::Meter;
 use crate::position::Checkpoint;
 use crate::shard::checkpoint::CheckpointRules;
 use crate::store::LeaseStore;
@@ -49,6 +50,7 @@ pub(crate) struct Keeper {
     orphaned: bool,
     /// Who waits for the end.
     farewells: Vec<oneshot::Sender<()>>,
+    meter: Meter,
     parting: Option<Parting>,
 }
 
@@ -75,6 +77,7 @@ impl Keeper {
         let recovered = Arc::clone(&handle.recovered);
         let throughput = Throughput::new(held.lease().throughput_kbps, now());
         let delivered = Arc::clone(&handle.delivered);
+        let meter = outlet.counters.of_lease(&handle.lease_key);
         let rules = CheckpointRules::new(held.lease().checkpoint.clone(), held.lease().pending.clone());
         (
             Self {
@@ -92,6 +95,7 @@ impl Keeper {
                 hand_over: HandOver::new(patience),
                 orphaned: false,
                 farewells: Vec::new(),
+                meter,
                 parting: None,
             },
             handle,

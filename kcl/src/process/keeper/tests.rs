@@ -5,6 +5,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::*;
+use crate::config::MetricsConfig;
 use crate::error::CheckpointError;
 use crate::events::Bell;
 use crate::lease::renewal::Pace;
@@ -33,7 +34,7 @@ async fn kept() -> Kept {
     let outlet = Outlet {
         bell: Bell::new(),
         news: Arc::default(),
-        counters: Counters::new(WorkerId::new("w1")),
+        counters: Counters::new(WorkerId::new("w1"), MetricsConfig::default()),
         measure: Arc::default(),
     };
     let (keeper, handle) = Keeper::new(Arc::new(store.clone()), held, Patience::default(), outlet);
