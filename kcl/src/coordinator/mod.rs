@@ -22,6 +22,8 @@ mod start;
 #[cfg(test)]
 mod tests;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -84,7 +86,9 @@ impl<S: Source, F: RecordProcessorFactory> Worker<S, F> {
             let phase = config.rng("metrics").random_range(0.5..1.0);
             uploads.start(self.shop.counters.clone(), namespace, phase, rooms.floor())
         });
-        let ended = self.consume(rooms).await;
+        // A part of the type that callers need not look into.
+        let consuming: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(self.consume(rooms));
+        let ended = consuming.await;
         if let Some(uploading) = uploading {
             uploading.finish().await;
         }
