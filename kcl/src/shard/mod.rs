@@ -9,8 +9,10 @@
 //! ```
 
 pub(crate) mod checkpoint;
+pub(crate) mod fan_out;
 pub(crate) mod machine;
 pub(crate) mod prefetch;
 pub(crate) mod progress;
 pub(crate) mod rate;
+pub(crate) mod registration;
 pub(crate) mod start;

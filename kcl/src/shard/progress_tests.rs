@@ -138,7 +138,7 @@ fn a_shard_that_is_asked_seldom_is_not_stuck_for_that() {
 fn a_denial_is_told_once_and_so_is_its_end() {
     let start = origin();
     let mut progress = Progress::new(start);
-    let mut fail = |progress: &mut Progress, nature| {
+    let fail = |progress: &mut Progress, nature| {
         progress.on_read(start, RetrievalMode::Polling, failure(nature), false, None)
     };
     assert_eq!(fail(&mut progress, Nature::Passing), Change::None);

@@ -104,6 +104,18 @@ impl ReadBudget {
         Self(Arc::new(changed))
     }
 
+    /// Bytes held at the moment, of records read and not yet processed and of pages that are on their way.
+    #[must_use]
+    pub fn used_bytes(&self) -> usize {
+        let Pool {
+            free,
+            total,
+            overdraft,
+        } = &self.0.kib;
+        let within = (*total as usize).saturating_sub(free.available_permits());
+        (within + overdraft.load(Ordering::Relaxed)) * 1024
+    }
+
     /// The whole memory, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.0.kib.total as usize * 1024

@@ -18,6 +18,7 @@ async fn what_came_beyond_the_reservation_is_waited_for_by_the_next() {
     let other = budget.reserve(4 * MIB, 1).await;
     // 2 MiB are free, 8 more came: 6 of them are beyond the budget.
     first.settle(&budget, 10 * MIB, 1);
+    assert_eq!(budget.used_bytes(), 14 * MIB);
     drop(other);
     assert!(
         timeout(SOON, budget.reserve(MIB, 1)).await.is_err(),
@@ -62,7 +63,7 @@ async fn requests_take_turns() {
     let first = budget.request().await;
     assert!(timeout(SOON, budget.request()).await.is_err());
     drop(first);
-    timeout(SOON, budget.request()).await.expect("a turn");
+    let _second = timeout(SOON, budget.request()).await.expect("a turn");
 }
 
 #[tokio::test(start_paused = true)]

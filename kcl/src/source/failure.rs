@@ -53,7 +53,7 @@ impl Kind {
     }
 
     /// Source: AWS API reference, errors of GetRecords, GetShardIterator, SubscribeToShard and ListShards, and common errors.
-    pub(super) fn of_code(code: &str, status: u16) -> Self {
+    fn of_code(code: &str, status: u16) -> Self {
         match code {
             "ProvisionedThroughputExceededException"
             | "LimitExceededException"
@@ -163,6 +163,28 @@ impl Failure {
         }
     }
 
+    /// A subscription that broke.
+    pub(crate) fn of_event<E, R>(operation: &'static str, error: SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+        R: std::fmt::Debug + Send + Sync + 'static,
+    {
+        let (kind, code) = match &error {
+            SdkError::ServiceError(context) => match context.err().code() {
+                Some(code) => (Kind::of_code(code, EVENT_STATUS), code.to_owned()),
+                None => (Kind::Unavailable, "Event".to_owned()),
+            },
+            SdkError::TimeoutError(_) => (Kind::Unavailable, "Timeout".to_owned()),
+            _ => (Kind::Unavailable, "Connection".to_owned()),
+        };
+        Self {
+            operation,
+            kind,
+            code,
+            source: Box::new(error),
+        }
+    }
+
     /// An answer that cannot be used.
     pub(crate) fn bad_answer(operation: &'static str, source: impl Into<BoxError>) -> Self {
         Self {
@@ -179,6 +201,9 @@ impl Kind {
         if self == Self::Refused { instead } else { self }
     }
 }
+
+/// Exceptions in an event stream have no status of their own; those of the service's model are the client's.
+const EVENT_STATUS: u16 = 400;
 
 #[cfg(test)]
 mod tests {

@@ -13,8 +13,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::budget::{ReadBudget, SharedRate};
 use super::failure::{Failure, Kind};
+use super::fan_out::{Connections, Registrar, ShardReader};
 use super::listing::Listings;
-use super::polling::PollingReader;
 use super::{RawRecord, ShardEnd, Source};
 use crate::config::ConsumerConfig;
 use crate::error::BoxError;
@@ -33,6 +33,8 @@ pub(crate) struct KinesisStream {
     config: Arc<ConsumerConfig>,
     listings: Listings,
     budget: ReadBudget,
+    registrar: Registrar,
+    connections: Connections,
     region: Arc<str>,
 }
 
@@ -71,6 +73,11 @@ impl KinesisStream {
         };
         // One failed read says nothing about the connection that all shards share.
         let no_retries = RetryConfig::disabled().with_reconnect_mode(ReconnectMode::ReuseAllConnections);
+        // Of subscriptions all timeouts are ours but this one.
+        let subscribing = builder
+            .clone()
+            .retry_config(no_retries.clone())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build());
         let data = builder
             .clone()
             .retry_config(no_retries)
@@ -90,10 +97,13 @@ impl KinesisStream {
             .timeout_config(timeouts(CONTROL_TIMEOUT, CONTROL_TIMEOUT * 2));
         let data = Client::from_conf(data.build());
         let region = data.config().region().map_or("", |region| region.as_ref());
+        let control = Client::from_conf(control.build());
         Self {
             region: Arc::from(region),
             data,
-            control: Client::from_conf(control.build()),
+            registrar: Registrar::new(control.clone(), Arc::clone(&config)),
+            connections: Connections::new(subscribing),
+            control,
             listings: Listings::of(&config),
             config,
             budget,
@@ -102,6 +112,14 @@ impl KinesisStream {
 
     pub(crate) fn config(&self) -> &ConsumerConfig {
         &self.config
+    }
+
+    pub(super) fn registrar(&self) -> &Registrar {
+        &self.registrar
+    }
+
+    pub(super) fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     /// The rate at which a shard may be polled, shared with all who share the budget.
@@ -190,7 +208,7 @@ impl KinesisStream {
 }
 
 impl Source for KinesisStream {
-    type Reader = PollingReader;
+    type Reader = ShardReader;
 
     async fn list_shards(&self, stream: &Stream) -> Result<Vec<Shard>, Failure> {
         const OPERATION: &str = "ListShards";
@@ -241,8 +259,8 @@ impl Source for KinesisStream {
         range: HashKeyRange,
         start: StartAt,
         meter: Meter,
-    ) -> PollingReader {
-        PollingReader::new(self.clone(), stream.clone(), shard, range, start, meter)
+    ) -> ShardReader {
+        ShardReader::new(self.clone(), stream.clone(), shard, range, start, meter)
     }
 }
 
@@ -255,7 +273,7 @@ fn name(stream: &Stream) -> Option<String> {
     stream.arn().is_none().then(|| stream.name().as_str().to_owned())
 }
 
-fn raw_record(record: types::Record) -> Result<RawRecord, BoxError> {
+pub(super) fn raw_record(record: types::Record) -> Result<RawRecord, BoxError> {
     Ok(RawRecord {
         sequence_number: SequenceNumber::parse(&record.sequence_number)?,
         partition_key: record.partition_key,
@@ -275,7 +293,7 @@ fn hash_range(range: Option<&types::HashKeyRange>) -> Result<HashKeyRange, BoxEr
     )?)
 }
 
-fn child_shard(child: &types::ChildShard) -> Result<ChildShard, BoxError> {
+pub(super) fn child_shard(child: &types::ChildShard) -> Result<ChildShard, BoxError> {
     let parents = child
         .parent_shards()
         .iter()

@@ -3,6 +3,7 @@
 pub(crate) mod ahead;
 pub(crate) mod budget;
 pub(crate) mod failure;
+pub(crate) mod fan_out;
 pub(crate) mod kinesis;
 mod listing;
 pub(crate) mod polling;

@@ -22,6 +22,28 @@ use crate::shard::progress::Heard;
 use crate::shard::start::StartAt;
 use crate::stream::Stream;
 
+/// How far the reading of a shard has come.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reached {
+    /// The last Kinesis record read.
+    pub(super) fetched: Option<SequenceNumber>,
+    /// When the service was first asked for the start.
+    pub(super) first_asked: Option<SystemTime>,
+}
+
+impl Reached {
+    /// Leaves out what was read before: after a refused place the oldest record kept may be one we had, and an event may come
+    /// twice.
+    pub(super) fn accept(&mut self, records: &mut Vec<RawRecord>) {
+        if let Some(fetched) = &self.fetched {
+            records.retain(|record| record.sequence_number > *fetched);
+        }
+        if let Some(last) = records.last() {
+            self.fetched = Some(last.sequence_number.clone());
+        }
+    }
+}
+
 /// A reader that polls.
 #[derive(Debug)]
 pub(crate) struct PollingReader {
@@ -31,9 +53,7 @@ pub(crate) struct PollingReader {
     range: HashKeyRange,
     start: StartAt,
     iterator: Option<String>,
-    /// The last Kinesis record read.
-    fetched: Option<SequenceNumber>,
-    first_asked: Option<SystemTime>,
+    reached: Reached,
     pace: Pace,
     /// Shared with other applications of this process that poll the shard.
     rate: SharedRate,
@@ -45,12 +65,14 @@ pub(crate) struct PollingReader {
 }
 
 impl PollingReader {
-    pub(crate) fn new(
+    /// Reads on where another reader of the shard has come to.
+    pub(super) fn from_place(
         source: KinesisStream,
         stream: Stream,
         shard: ShardId,
         range: HashKeyRange,
         start: StartAt,
+        reached: Reached,
         meter: Meter,
     ) -> Self {
         let pace = Pace::new(source.config().retrieval.idle);
@@ -63,8 +85,7 @@ impl PollingReader {
             range,
             start,
             iterator: None,
-            fetched: None,
-            first_asked: None,
+            reached,
             pace,
             rate,
             trouble: Trouble::default(),
@@ -74,11 +95,17 @@ impl PollingReader {
         }
     }
 
+    pub(super) fn reached(&self) -> &Reached {
+        &self.reached
+    }
+
     async fn iterator(&mut self) -> Result<String, Failure> {
         if let Some(iterator) = &self.iterator {
             return Ok(iterator.clone());
         }
-        let place = self.start.resume(self.fetched.as_ref(), self.first_asked);
+        let place = self
+            .start
+            .resume(self.reached.fetched.as_ref(), self.reached.first_asked);
         #[expect(
             clippy::disallowed_methods,
             reason = "the service compares it with its own wall clock"
@@ -103,7 +130,7 @@ impl PollingReader {
             },
             other => other?,
         };
-        self.first_asked.get_or_insert(asked);
+        self.reached.first_asked.get_or_insert(asked);
         debug!(shard_id = %self.shard, position = ?place, "reading");
         self.iterator = Some(iterator.clone());
         Ok(iterator)
@@ -131,13 +158,7 @@ impl PollingReader {
             children,
         } = page;
         self.pace.on_page(records.is_empty(), behind);
-        // After a refused place the oldest record kept may be one we had.
-        if let Some(fetched) = &self.fetched {
-            records.retain(|record: &RawRecord| record.sequence_number > *fetched);
-        }
-        if let Some(last) = records.last() {
-            self.fetched = Some(last.sequence_number.clone());
-        }
+        self.reached.accept(&mut records);
         let end = next_iterator.is_none().then(|| ShardEnd::of(children));
         self.iterator = next_iterator;
         let unpacked = unpack(&self.shard, &self.range, records);
@@ -196,7 +217,7 @@ impl PollingReader {
 impl Reader for PollingReader {
     async fn due(&mut self) {
         let paced = self.pace.next_call(now()).into();
-        sleep_until(self.not_before.take().map_or(paced, |pause| pause.max(paced))).await;
+        sleep_until(self.not_before.map_or(paced, |pause| pause.max(paced))).await;
         self.rate.turn().await;
     }
 

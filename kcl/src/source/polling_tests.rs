@@ -29,8 +29,9 @@ fn reader(rules: &[&Rule], start: StartAt) -> PollingReader {
     let config = Arc::new(ConsumerConfig::builder("app", "sales").build().unwrap());
     let stream = Stream::only(config.stream().clone(), config.initial_position());
     let source = KinesisStream::new(&client.config().to_builder(), config, budget());
-    let (shard, meter) = (ShardId::from_number(0), Meter::for_tests());
-    PollingReader::new(source, stream, shard, HashKeyRange::FULL, start, meter)
+    let (shard, range) = (ShardId::from_number(0), HashKeyRange::FULL);
+    let (reached, meter) = (Reached::default(), Meter::for_tests());
+    PollingReader::from_place(source, stream, shard, range, start, reached, meter)
 }
 
 /// Answers with an iterator if exactly this place is asked for.
