@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::fleet::FleetError;
 use crate::lease::{LeaseKey, WorkerId};
-use crate::position::Checkpoint;
+use crate::position::{Checkpoint, Position, SequenceNumber};
 use crate::stream::{StreamName, StreamNameError};
 
 /// A setting is not valid; from [`ConsumerConfigBuilder::build`](crate::ConsumerConfigBuilder::build) and
@@ -171,6 +171,16 @@ pub enum RunError {
         #[source]
         source: FleetError,
     },
+    /// A checkpoint is older than what the stream keeps, and [`OnTrimmed::Fail`](crate::OnTrimmed::Fail) is set.
+    #[error("record {position} of lease `{lease_key}` is not kept any more, the oldest is {oldest}")]
+    PositionTrimmed {
+        /// Which lease.
+        lease_key: LeaseKey,
+        /// Where reading was to go on.
+        position: Position,
+        /// The oldest record there is.
+        oldest: SequenceNumber,
+    },
     /// The system gives no thread for heartbeats.
     #[error("no thread for heartbeats")]
     Thread {
@@ -202,7 +212,8 @@ impl RunError {
             | Self::WorkerIdInUse { .. }
             | Self::Fleet { .. }
             | Self::Thread { .. }
-            | Self::Refused { .. } => false,
+            | Self::Refused { .. }
+            | Self::PositionTrimmed { .. } => false,
         }
     }
 }

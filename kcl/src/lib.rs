@@ -73,6 +73,7 @@ pub mod worker_load;
 mod config;
 mod consumer;
 mod coordinator;
+mod initialization;
 mod process;
 mod processor;
 mod record;
@@ -81,16 +82,17 @@ mod source;
 mod stream;
 
 pub use config::{
-    ConsumerConfig, ConsumerConfigBuilder, InitialPosition, MetricsConfig, MetricsDimension, MetricsLevel,
-    Retrieval,
+    CheckpointPolicy, ConsumerConfig, ConsumerConfigBuilder, InitialPosition, MetricsConfig,
+    MetricsDimension, MetricsLevel, OnTrimmed, Retrieval, ShardStart,
 };
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, RunEnd, RunSummary};
 pub use error::{BoxError, CheckpointError, ConfigError, RunError, StoreError};
+pub use initialization::{FencingToken, Initialization};
 pub use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
 pub use lease::{LeaseKey, PendingCheckpoint, WorkerId};
 pub use position::{Checkpoint, Position, SequenceNumber};
 pub use process::{AsPosition, Checkpointer, Place, PreparedCheckpoint};
-pub use processor::{Initialization, RecordBatch, RecordProcessor, RecordProcessorFactory, WorkUntil};
+pub use processor::{RecordBatch, RecordProcessor, RecordProcessorFactory, WorkUntil};
 pub use record::{ClientRecord, DroppedRecords};
 pub use source::budget::ReadBudget;
 pub use store::LeaseStore;

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::BoxError;
-use crate::lease::PendingCheckpoint;
-use crate::position::{Checkpoint, Position};
+use crate::initialization::Initialization;
+use crate::position::{Checkpoint, Position, SequenceNumber};
 use crate::process::Checkpointer;
 use crate::record::{ClientRecord, DroppedRecords};
 use crate::source::ahead::Hold;
@@ -132,35 +132,6 @@ where
     }
 }
 
-/// Where a processor starts (KCL: `InitializationInput`).
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct Initialization<'a> {
-    pub(crate) shard: &'a ShardContext,
-    pub(crate) checkpoint: &'a Checkpoint,
-    pub(crate) pending: Option<&'a PendingCheckpoint>,
-}
-
-impl<'a> Initialization<'a> {
-    /// The shard.
-    #[must_use]
-    pub fn shard(&self) -> &'a ShardContext {
-        self.shard
-    }
-
-    /// What the lease remembers: the first record to come is the one after it.
-    #[must_use]
-    pub fn checkpoint(&self) -> &'a Checkpoint {
-        self.checkpoint
-    }
-
-    /// A checkpoint that was prepared and never completed, if the table holds one.
-    #[must_use]
-    pub fn pending(&self) -> Option<&'a PendingCheckpoint> {
-        self.pending
-    }
-}
-
 /// Records of one shard, in their order (KCL: `ProcessRecordsInput`). A clone copies no records.
 ///
 /// A batch that is kept counts against [`prefetch_bytes`](crate::ConsumerConfigBuilder::prefetch_bytes) until its last
@@ -240,6 +211,13 @@ impl RecordBatch {
         self.records().is_empty()
     }
 
+    /// The first Kinesis record read, delivered or dropped.
+    pub(crate) fn first_number(&self) -> Option<&SequenceNumber> {
+        let delivered = self.records.first().map(ClientRecord::sequence_number);
+        let dropped = self.dropped.first().map(DroppedRecords::sequence_number);
+        delivered.into_iter().chain(dropped).min()
+    }
+
     /// The place of the last record.
     pub(crate) fn last_position(&self) -> Option<&Position> {
         self.records().last().map(ClientRecord::position)
@@ -280,7 +258,6 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::position::SequenceNumber;
 
     fn number(n: u64) -> SequenceNumber {
         SequenceNumber::parse(&n.to_string()).unwrap()

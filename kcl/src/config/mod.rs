@@ -1,11 +1,13 @@
 //! The consumer's settings: one builder, checked in one place, immutable afterwards.
 
 mod chance;
+mod checkpoint;
 mod coordination;
 mod fan_out;
 mod fleet;
 mod lease;
 mod metrics;
+mod positions;
 mod retrieval;
 mod watch;
 
@@ -18,12 +20,16 @@ use crate::shard_sync::Start;
 use crate::stream::{Stream, StreamName, is_service_name};
 use crate::streams::directory::Directory;
 
+pub use checkpoint::CheckpointPolicy;
+pub(crate) use checkpoint::Checkpointing;
 pub(crate) use coordination::{Backoff, Coordination};
 pub(crate) use fan_out::FanOut;
 pub use fan_out::Retrieval;
 pub(crate) use fleet::Membership;
 pub(crate) use lease::Leasing;
 pub use metrics::{MetricsConfig, MetricsDimension, MetricsLevel};
+pub(crate) use positions::Positions;
+pub use positions::{OnTrimmed, ShardStart};
 pub(crate) use retrieval::Reads;
 pub(crate) use watch::Watching;
 
@@ -54,6 +60,8 @@ pub struct ConsumerConfig {
     pub(crate) coordination: Coordination,
     pub(crate) membership: Membership,
     pub(crate) metrics: MetricsConfig,
+    pub(crate) checkpointing: Checkpointing,
+    pub(crate) positions: Positions,
 }
 
 /// Where an application starts that has no checkpoint yet (KCL: `InitialPositionInStream`).
@@ -63,8 +71,11 @@ pub enum InitialPosition {
     /// With the oldest record kept. The default: nothing is left out. (KCL's default for a single stream is `LATEST`.)
     #[default]
     TrimHorizon,
-    /// With the records that arrive from now on. "Now" is judged again whenever a shard changes hands before its first
-    /// checkpoint, so what arrives in between is not read; use `AtTimestamp` where that matters.
+    /// With the records that arrive from now on. "Now" is when a worker first opens the shard: it looks up the last record there
+    /// is and checkpoints it at once (in a shard that keeps none, `TRIM_HORIZON`), before the processor is called. So nothing is
+    /// lost when the shard changes hands before its first checkpoint, to whichever worker, one of the KCL too. This takes a read
+    /// or two for each shard, once; where the right to read by polling is missing, see
+    /// [`ConsumerEvent::StartNotFixed`](crate::events::ConsumerEvent::StartNotFixed).
     Latest,
     /// With the first record that arrived at or after this time.
     AtTimestamp(SystemTime),
@@ -100,6 +111,8 @@ impl ConsumerConfig {
             coordination: Coordination::default(),
             membership: Membership::default(),
             metrics: MetricsConfig::default(),
+            checkpointing: Checkpointing::default(),
+            positions: Positions::default(),
         }
     }
 
@@ -163,6 +176,8 @@ pub struct ConsumerConfigBuilder {
     coordination: Coordination,
     membership: Membership,
     metrics: MetricsConfig,
+    checkpointing: Checkpointing,
+    positions: Positions,
 }
 
 impl ConsumerConfigBuilder {
@@ -216,6 +231,7 @@ impl ConsumerConfigBuilder {
         self.coordination.check(&self.leasing)?;
         self.membership.check()?;
         self.metrics.check()?;
+        self.checkpointing.check()?;
         Ok(ConsumerConfig {
             application: self.application,
             stream,
@@ -229,6 +245,8 @@ impl ConsumerConfigBuilder {
             coordination: self.coordination,
             membership: self.membership,
             metrics: self.metrics,
+            checkpointing: self.checkpointing,
+            positions: self.positions,
         })
     }
 }

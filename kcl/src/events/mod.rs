@@ -15,7 +15,7 @@ use tokio::sync::broadcast;
 
 pub use self::stream::Events;
 use crate::lease::{LeaseKey, WorkerId};
-use crate::position::Checkpoint;
+use crate::position::{Checkpoint, Position, SequenceNumber};
 use crate::shard::progress::RetrievalMode;
 use crate::stream::StreamName;
 
@@ -104,6 +104,22 @@ pub enum ConsumerEvent {
     /// The lease of a finished shard was removed, because nobody needs it any more.
     LeaseRemoved {
         /// Which.
+        lease_key: LeaseKey,
+    },
+    /// The record that a checkpoint names is older than what the stream keeps: what lay between is gone unread, if anything was
+    /// there. See [`OnTrimmed`](crate::OnTrimmed).
+    PositionTrimmed {
+        /// Which lease.
+        lease_key: LeaseKey,
+        /// Where reading was to go on.
+        position: Position,
+        /// The oldest record there is, where it goes on.
+        oldest: SequenceNumber,
+    },
+    /// A shard is read from now on, and where that is cannot be found out, because the service refuses the reads that it takes: if
+    /// the lease moves before its first checkpoint, "now" is judged again, and what came in between is not read.
+    StartNotFixed {
+        /// Which lease.
         lease_key: LeaseKey,
     },
     /// A row of the lease table cannot be read, so nobody of this crate takes it.

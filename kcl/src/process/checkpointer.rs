@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 
 use super::keeper::{Command, KeeperHandle};
 use crate::error::CheckpointError;
+use crate::lease::LeaseKey;
 use crate::position::{Checkpoint, Position, SequenceNumber};
 use crate::record::ClientRecord;
 use crate::shard::checkpoint::{Asked, Deed};
@@ -94,7 +95,11 @@ impl Checkpointer {
         })
     }
 
-    async fn ask(&self, asked: Asked, deed: Deed) -> Result<Checkpoint, CheckpointError> {
+    pub(super) fn lease_key(&self) -> &LeaseKey {
+        self.keeper.lease_key()
+    }
+
+    pub(super) async fn ask(&self, asked: Asked, deed: Deed) -> Result<Checkpoint, CheckpointError> {
         let (reply, answer) = oneshot::channel();
         let lost = || CheckpointError::LeaseLost {
             lease_key: self.keeper.lease_key().clone(),

@@ -1,7 +1,7 @@
 //! Carries out the steps of one shard: calls the user's code, the source, the keeper. Decides nothing.
 
 use std::any::Any;
-use std::future::{Future, pending};
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,22 +17,25 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use super::Checkpointer;
+use super::beside::{beside, work_on};
 use super::call::{Broken, watched};
 use super::children::{ChildrenError, record_children};
 use super::halt::Halt;
 use super::keeper::{Command, KeeperHandle, chain};
+use super::opening::{Opening, open};
 use super::pulse::Pulse;
 use super::rooms::Rooms;
-use crate::config::{Backoff, ConsumerConfig};
+use super::unasked::Unasked;
+use crate::config::{Backoff, CheckpointPolicy, ConsumerConfig};
 use crate::events::{Bell, ConsumerEvent, StallRemedy};
+use crate::initialization::{Choice, FencingToken, Initialization};
 use crate::lease::Lease;
 use crate::metrics::{Counters, Metric};
 use crate::position::{Checkpoint, SequenceNumber};
-use crate::processor::{Initialization, RecordBatch, RecordProcessor, RecordProcessorFactory, WorkUntil};
+use crate::processor::{RecordBatch, RecordProcessor, RecordProcessorFactory, WorkUntil};
 use crate::record::DroppedRecords;
 use crate::shard::machine::{Event, Step};
 use crate::shard::progress::{Judgement, Watch};
-use crate::shard::start::StartAt;
 use crate::source::ahead::{HeldBatch, ReadAhead};
 use crate::source::budget::ReadBudget;
 use crate::source::{ShardEnd, Source};
@@ -83,6 +86,8 @@ pub(super) struct Hands<S: Source, F: RecordProcessorFactory> {
     opened: Option<SystemTime>,
     in_hand: Option<HeldBatch>,
     end: ShardEnd,
+    opening: Opening,
+    unasked: Unasked,
     pauses: Option<ExponentialBackoff>,
     rng: SmallRng,
     /// In a row, of the step that is repeated.
@@ -102,11 +107,19 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         let (watching, reads) = (&shop.config.watching, &shop.config.retrieval);
         let watch = Watch::new(watching.stall, reads.idle, reads.request_timeout);
         let rng = shop.config.rng(&format!("process/{}", shard.lease_key()));
+        let policy = match F::Processor::BY_RECORD {
+            // Such a processor checkpoints what is acknowledged, and sees to the policy itself.
+            true => CheckpointPolicy::Manual,
+            false => shop.config.checkpointing.policy,
+        };
+        let stream_position = stream.position();
         Self {
             shop,
             rooms,
             stream,
             shard,
+            opening: Opening::of(&lease, stream_position),
+            unasked: Unasked::new(policy, Checkpointer::new(keeper.clone())),
             lease,
             checkpointer: Checkpointer::new(keeper.clone()),
             keeper,
@@ -179,6 +192,11 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
             // The machine begins a finished lease elsewhere.
             return Event::Panicked;
         }
+        let (shop, stream, shard_id) = (&self.shop, &self.stream, self.shard.shard_id());
+        match open(shop, stream, shard_id, &mut self.lease, &self.checkpointer).await {
+            Ok(opening) => self.opening = opening,
+            Err(error) => return self.failed("the start cannot be found", &*error),
+        }
         if self.processor.is_none() {
             match catch_unwind(AssertUnwindSafe(|| self.shop.factory.create(&self.shard))) {
                 Ok(processor) => self.processor = Some(processor),
@@ -188,10 +206,13 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         let Some(processor) = &mut self.processor else {
             return Event::Panicked;
         };
+        let choice = Choice::default();
         let input = Initialization {
             shard: &self.shard,
             checkpoint: &self.lease.checkpoint,
             pending: self.lease.pending.as_ref(),
+            token: FencingToken::of(&self.lease),
+            choice: &choice,
         };
         let (pulse, cancel) = (&self.pulse, self.shop.config.watching.cancel_calls);
         let call = async { processor.initialize(input).await };
@@ -200,18 +221,17 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
             Ok(Err(error)) => return self.failed("initialize failed", &*error),
             Err(broken) => return self.broken("initialize", &broken),
         }
-        info!(position = %self.lease.checkpoint, "processing starts");
+        if let Some(chosen) = choice.take() {
+            self.opening = Opening::after(chosen);
+        }
+        info!(position = %self.opening.done(), "processing starts");
         self.open_reader();
         Event::Initialized
     }
 
     /// Reads on after what was taken, or from the lease's checkpoint.
     fn open_reader(&mut self) {
-        let initial = self.stream.position();
-        let Some(start) = StartAt::of_checkpoint(&self.lease.checkpoint, initial) else {
-            return;
-        };
-        let start = start.resume(self.taken.as_ref(), self.opened);
+        let start = self.opening.start().resume(self.taken.as_ref(), self.opened);
         #[expect(
             clippy::disallowed_methods,
             reason = "the service compares it with its own wall clock"
@@ -240,6 +260,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
                 checkpointer,
                 pulse,
                 watch,
+                unasked,
                 ..
             } = self
             else {
@@ -250,6 +271,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
                     biased;
                     held = reading.next() => Next::Batch(held),
                     remedy = stuck(watch, pulse, waiting) => Next::Stuck(remedy),
+                    () = unasked.next() => Next::Checkpointed,
                 }
             };
             match beside(processor, checkpointer, next).await {
@@ -271,14 +293,22 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
                     }
                     self.open_reader();
                 }
+                Ok(Next::Checkpointed) => {}
                 Err(panic) => return self.panicked("work_on", &*panic),
             }
         };
+        if !self
+            .opening
+            .is_kept_by(&held.batch.records, &self.shop, &self.lease.key)
+        {
+            // The consumer ends.
+            return pending().await;
+        }
         if let Some(last) = held.batch.records.last_position() {
             self.taken = Some(last.sequence_number().clone());
         }
         // Reading starts AT the checkpoint, because the rest of an aggregate may be to do.
-        held.batch.records.skip_done(&self.lease.checkpoint);
+        held.batch.records.skip_done(self.opening.done());
         let ended = held.batch.end.is_some();
         if let Some(end) = held.batch.end.take() {
             self.end = end;
@@ -328,6 +358,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
                 self.shop.tally.batches.fetch_add(1, Ordering::Relaxed);
                 self.pulse.meter().took(Metric::ProcessTime, turn);
                 debug!(records = count, "processed");
+                self.unasked.on_done(count).await;
                 Event::Processed
             }
             Ok(Err(error)) => {
@@ -348,6 +379,8 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         let held = self.in_hand.as_mut()?;
         if self.failures > 0
             && let Some(written) = self.keeper.written().await
+            // A checkpoint of an earlier tenure: the processor may have chosen to start before it.
+            && written != self.lease.checkpoint
         {
             held.batch.records.skip_done(&written);
         }
@@ -409,6 +442,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
             Ok(Err(error)) => return self.failed("shard_ended failed, it is called again", &*error),
             Err(broken) => return self.broken("shard_ended", &broken),
         }
+        self.unasked.at_end().await;
         match self.keeper.written().await {
             Some(Checkpoint::ShardEnd) => Event::EndCheckpointed,
             Some(_) => self.failed(
@@ -432,6 +466,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
                 }
                 Err(broken) => return self.broken("shutdown_requested", &broken),
             }
+            self.unasked.at_leave().await;
         }
         Event::ShutdownAnswered
     }
@@ -516,6 +551,7 @@ async fn tell(keeper: &KeeperHandle, command: Command) {
 enum Next {
     Batch(Option<HeldBatch>),
     Stuck((StallRemedy, Duration)),
+    Checkpointed,
 }
 
 /// Waits until the reading of a shard counts as stuck: what to do, and for how long it stands still.
@@ -541,46 +577,6 @@ async fn stuck(watch: &mut Watch, pulse: &Pulse, waiting: Instant) -> (StallReme
 #[derive(Debug, thiserror::Error)]
 #[error("the end of the shard must be checkpointed")]
 struct NotCheckpointed;
-
-/// Lets a processor go on with what it accepted.
-async fn work_on<P: RecordProcessor>(
-    processor: &mut Option<P>,
-    until: WorkUntil,
-    checkpointer: &Checkpointer,
-) -> Result<(), Panic> {
-    let Some(processor) = processor else {
-        return match until {
-            WorkUntil::Room | WorkUntil::Finished => Ok(()),
-            WorkUntil::Interrupted => pending().await,
-        };
-    };
-    unwound(async { processor.work_on(until, checkpointer).await }).await
-}
-
-/// Waits, and lets a processor go on meanwhile.
-async fn beside<P: RecordProcessor, T>(
-    processor: &mut Option<P>,
-    checkpointer: &Checkpointer,
-    wait: impl Future<Output = T>,
-) -> Result<T, Panic> {
-    let working = async {
-        match work_on(processor, WorkUntil::Interrupted, checkpointer).await {
-            Ok(()) => pending().await,
-            Err(panic) => panic,
-        }
-    };
-    tokio::select! {
-        biased;
-        done = wait => Ok(done),
-        panic = working => Err(panic),
-    }
-}
-
-type Panic = Box<dyn Any + Send>;
-
-async fn unwound<T>(call: impl Future<Output = T>) -> Result<T, Panic> {
-    AssertUnwindSafe(call).catch_unwind().await
-}
 
 /// Ours: how often it is looked whether there is memory again.
 const PARKED_LOOK: Duration = Duration::from_secs(1);

@@ -8,6 +8,7 @@
 //!                                                             └─> heartbeats, checkpoints, giving up
 //! ```
 
+mod beside;
 pub(crate) mod call;
 mod checkpointer;
 mod children;
@@ -15,7 +16,9 @@ pub(crate) mod driver;
 pub(crate) mod halt;
 pub(crate) mod hands;
 pub(crate) mod keeper;
+mod opening;
 pub(crate) mod pulse;
 pub(crate) mod rooms;
+mod unasked;
 
 pub use checkpointer::{AsPosition, Checkpointer, Place, PreparedCheckpoint};

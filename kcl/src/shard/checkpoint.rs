@@ -45,6 +45,8 @@ pub(crate) enum Asked {
     Whole(SequenceNumber),
     /// A place that was prepared.
     Prepared(Checkpoint),
+    /// Where the shard begins, found out before anything was delivered. Counts only where the lease has no place yet.
+    Start(Checkpoint),
 }
 
 /// What to do with it.
@@ -128,6 +130,10 @@ impl CheckpointRules {
         let wanted = match deed {
             // "Everything" where nothing is new leaves a prepared checkpoint alone.
             Deed::Move if place == told.checkpoint && *asked == Asked::All => None,
+            Deed::Move if matches!(asked, Asked::Start(_)) => Some(CheckpointUpdate {
+                checkpoint: place.clone(),
+                pending: told.pending.clone(),
+            }),
             Deed::Move => Some(CheckpointUpdate {
                 checkpoint: place.clone(),
                 pending: None,
@@ -156,6 +162,8 @@ impl CheckpointRules {
         let told = &self.told().checkpoint;
         match asked {
             _ if *told == Checkpoint::ShardEnd => Ok(Checkpoint::ShardEnd),
+            Asked::Start(place) if told.position().is_none() && self.delivered.is_none() => Ok(place.clone()),
+            Asked::Start(_) => Ok(told.clone()),
             Asked::All if self.ended => Ok(Checkpoint::ShardEnd),
             Asked::All => {
                 let last = self.in_hand.as_ref().max(self.processed.as_ref());

@@ -231,6 +231,27 @@ fn the_end_can_be_prepared_once_it_is_there() {
 }
 
 #[test]
+fn a_start_is_fixed_only_where_there_is_none() {
+    let start = |n| Asked::Start(Checkpoint::At(at(n, 0)));
+    let mut rules = CheckpointRules::new(Checkpoint::Latest, prepared(Checkpoint::Latest, Some("s")));
+    assert_eq!(rules.ask(&start(5), Deed::Move), Ok(Checkpoint::At(at(5, 0))));
+    let due = rules.due().unwrap();
+    assert_eq!(
+        due.pending,
+        prepared(Checkpoint::Latest, Some("s")),
+        "it is not ours to remove"
+    );
+    rules.on_written();
+    assert_eq!(rules.ask(&start(7), Deed::Move), Ok(Checkpoint::At(at(5, 0))));
+    assert_eq!(rules.due(), None);
+    let oldest = Asked::Start(Checkpoint::TrimHorizon);
+    assert_eq!(
+        self::rules(Checkpoint::Latest).verdict(&oldest),
+        Verdict::Write(Checkpoint::TrimHorizon)
+    );
+}
+
+#[test]
 fn a_sequence_number_means_its_whole_aggregate() {
     let whole = |n: u64| Asked::Whole(SequenceNumber::parse(&n.to_string()).unwrap());
     let mut rules = processed(Checkpoint::TrimHorizon, at(9, 4));

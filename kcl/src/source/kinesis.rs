@@ -15,11 +15,12 @@ use super::budget::{ReadBudget, SharedRate};
 use super::failure::{Failure, Kind};
 use super::fan_out::{Connections, Registrar, ShardReader};
 use super::listing::Listings;
+use super::tip::last_before;
 use super::{RawRecord, ShardEnd, Source};
 use crate::config::ConsumerConfig;
 use crate::error::BoxError;
 use crate::metrics::Meter;
-use crate::position::SequenceNumber;
+use crate::position::{Position, SequenceNumber};
 use crate::shard::start::StartAt;
 use crate::shard_sync::Shard;
 use crate::shard_sync::children::ChildShard;
@@ -261,6 +262,15 @@ impl Source for KinesisStream {
         meter: Meter,
     ) -> ShardReader {
         ShardReader::new(self.clone(), stream.clone(), shard, range, start, meter)
+    }
+
+    async fn last_before(
+        &self,
+        stream: &Stream,
+        shard: &ShardId,
+        until: Option<SystemTime>,
+    ) -> Result<Option<Position>, Failure> {
+        last_before(self, stream, shard, until).await
     }
 }
 

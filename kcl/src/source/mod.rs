@@ -9,6 +9,7 @@ mod listing;
 pub(crate) mod polling;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod tip;
 
 use std::fmt;
 use std::future::Future;
@@ -20,7 +21,7 @@ use tracing::{trace, warn};
 
 use self::failure::Failure;
 use crate::metrics::Meter;
-use crate::position::SequenceNumber;
+use crate::position::{Position, SequenceNumber};
 use crate::processor::RecordBatch;
 use crate::record::{ClientRecord, DroppedRecords};
 use crate::shard::progress::{Heard, RetrievalMode};
@@ -45,6 +46,14 @@ pub(crate) trait Source: fmt::Debug + Send + Sync + 'static {
         start: StartAt,
         meter: Meter,
     ) -> Self::Reader;
+
+    /// The last user record of a shard that arrived before a time, or before about now. `None`: the shard keeps none.
+    fn last_before(
+        &self,
+        stream: &Stream,
+        shard: &ShardId,
+        until: Option<SystemTime>,
+    ) -> impl Future<Output = Result<Option<Position>, Failure>> + Send;
 }
 
 /// Reads one shard. Call [`due`](Self::due), then [`read`](Self::read), and so on until a batch with an end.

@@ -21,12 +21,13 @@ use crate::fleet::{
     Beat, Heartbeat, Home, IndexState, LeaderRow, SeparateTables, StateKind, StateRow, WorkerStats,
 };
 use crate::health::{ConsumerState, Health};
+use crate::initialization::Initialization;
 use crate::leader::lock::Over;
 use crate::lease::{Lease, LeaseKey, StreamId, WorkerId};
 use crate::metrics::Counters;
 use crate::process::Checkpointer;
 use crate::process::hands::{Tally, Workshop};
-use crate::processor::{Initialization, RecordBatch, RecordProcessor};
+use crate::processor::{RecordBatch, RecordProcessor};
 use crate::source::budget::ReadBudget;
 use crate::source::scripted::ScriptedStream;
 use crate::store::memory::MemoryLeaseStore;

@@ -110,7 +110,7 @@ impl Keeper {
             position: match asked {
                 Asked::At(position) => Checkpoint::At(position),
                 Asked::Whole(number) => Checkpoint::At(Position::after_all_of(number)),
-                Asked::Prepared(place) => place,
+                Asked::Prepared(place) | Asked::Start(place) => place,
                 // The rules refuse named places only.
                 Asked::All => self.rules.written().clone(),
             },
