@@ -20,6 +20,27 @@ pub enum TrialError {
     /// The scenario's settings are refused.
     #[error("the scenario's settings are refused")]
     Config(#[from] kpl::ConfigError),
+    /// The scenario's settings of the consumer are refused.
+    #[error("the scenario's settings of the consumer are refused")]
+    ConsumerConfig(#[from] kcl::ConfigError),
+    /// A worker did not end as it should.
+    #[error("{worker} failed")]
+    Run {
+        /// Who.
+        worker: &'static str,
+        /// Why.
+        #[source]
+        source: Box<kcl::RunError>,
+    },
+    /// A record was not delivered, by which a trial of the consumer shows nothing.
+    #[error("record {number} was not delivered")]
+    Delivery {
+        /// Its number.
+        number: u32,
+        /// Why.
+        #[source]
+        source: Box<kpl::DeliveryError>,
+    },
     /// The producer does not take a record.
     #[error("record {number} was not taken")]
     Put {

@@ -15,6 +15,7 @@
 mod books;
 mod catalogue;
 mod competitor;
+pub mod consumer;
 mod error;
 mod events;
 mod latencies;

@@ -270,7 +270,8 @@ pub fn play_in_virtual_time(scenario: &Scenario, seed: u64) -> Result<Report, Tr
     on_paused_clock(work)
 }
 
-fn on_paused_clock<T>(work: impl Future<Output = Result<T, TrialError>>) -> Result<T, TrialError> {
+/// Runs `work` on a runtime and a paused clock of its own.
+pub(super) fn on_paused_clock<T>(work: impl Future<Output = Result<T, TrialError>>) -> Result<T, TrialError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

@@ -272,23 +272,33 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {}", self.scenario.name, self.scenario.about)?;
         let mut rows = self.outcome_rows();
         rows.extend(self.cost_rows());
-        let broken = self.broken();
-        if broken.is_empty() {
-            rows.push(("promises", "kept".to_owned()));
-        }
-        rows.extend(broken.into_iter().map(|promise| ("BROKEN", promise)));
-        rows.into_iter()
-            .try_for_each(|(name, text)| writeln!(f, "  {name:<22} {text}"))
+        write_table(f, self.scenario.name, self.scenario.about, rows, self.broken())
     }
+}
+
+/// The table of a trial: what it is, what it found, what it broke.
+pub(super) fn write_table(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    about: &str,
+    mut rows: Vec<(&'static str, String)>,
+    broken: Vec<String>,
+) -> fmt::Result {
+    writeln!(f, "{name}: {about}")?;
+    if broken.is_empty() {
+        rows.push(("promises", "kept".to_owned()));
+    }
+    rows.extend(broken.into_iter().map(|promise| ("BROKEN", promise)));
+    rows.into_iter()
+        .try_for_each(|(name, text)| writeln!(f, "  {name:<22} {text}"))
 }
 
 fn share(part: u64, of: u64) -> f64 {
     part as f64 / of.max(1) as f64
 }
 
-fn mib(bytes: u64) -> f64 {
+pub(super) fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }

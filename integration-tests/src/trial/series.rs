@@ -48,6 +48,12 @@ impl Series {
         self.peaks.iter().copied().max().unwrap_or_default()
     }
 
+    /// The same, of a quantity in milliseconds.
+    #[must_use]
+    pub fn in_seconds(&self) -> impl fmt::Display + '_ {
+        Seconds(self)
+    }
+
     fn point_of(&self, at: Duration) -> usize {
         usize::try_from(at.as_nanos() / self.span.as_nanos().max(1)).unwrap_or(usize::MAX)
     }
@@ -64,6 +70,17 @@ impl fmt::Display for Series {
         self.peaks
             .iter()
             .try_for_each(|peak| write!(f, " {}", peak.div_ceil(bytes)))
+    }
+}
+
+struct Seconds<'a>(&'a Series);
+
+impl fmt::Display for Seconds<'_> {
+    /// One number for each span.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s each {:?}:", self.0.span)?;
+        let mut peaks = self.0.peaks.iter();
+        peaks.try_for_each(|peak| write!(f, " {}.{}", peak / 1_000, peak % 1_000 / 100))
     }
 }
 
@@ -94,5 +111,6 @@ mod tests {
         series.note(Duration::ZERO, 2_048);
         series.note(Duration::from_secs(3), 1_024);
         assert_eq!(series.to_string(), "KiB each 1s: 2 2 2 1");
+        assert_eq!(series.in_seconds().to_string(), "s each 1s: 2.0 2.0 2.0 1.0");
     }
 }

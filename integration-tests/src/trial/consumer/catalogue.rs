@@ -1,0 +1,188 @@
+//! The named scenarios.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kinesis_local::{Fault, Reshard};
+
+use super::super::catalogue::Length;
+use super::super::events::Source;
+use super::super::scenario::Load;
+use super::scenario::{Act, Promises, Scenario, When};
+use super::work::Work;
+
+/// What scenarios are made for.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// How much is put.
+    pub length: Length,
+    /// A file of flights, for the scenarios on real events; made up without.
+    pub flights: Option<PathBuf>,
+}
+
+impl Setting {
+    /// All scenarios, in the order in which they are told.
+    #[must_use]
+    pub fn scenarios(&self) -> Vec<Scenario> {
+        vec![self.flights_by_polling(), self.troubles(), self.pages()]
+    }
+
+    fn flights_by_polling(&self) -> Scenario {
+        let about = "split and merged; one worker killed, one held for 30 s, one stopped, one joins";
+        self.turbulent(Scenario::new("flights-polling", about, self.flights()))
+    }
+
+    /// What a fleet goes through while the flights come in.
+    fn turbulent(&self, scenario: Scenario) -> Scenario {
+        let scenario = Scenario {
+            // Slow enough that a batch is in hand when its worker dies.
+            work: Work {
+                per_record: Duration::from_micros(200),
+                checkpoint_every: 3,
+            },
+            promises: Promises {
+                repeats: true,
+                ..Promises::default()
+            },
+            ..scenario
+        };
+        // The merge takes the upper half of the split shard and its neighbour: keys that moved once move again.
+        scenario
+            .joined_by(&["one", "two", "three"])
+            .cue(
+                When::Put(1.0 / 3.0),
+                Act::Reshard(Reshard::split("shardId-000000000000")),
+            )
+            .cue(When::Put(0.4), Act::Kill("one"))
+            .cue(When::Put(0.5), Act::Join("four"))
+            .cue(When::Put(0.6), Act::Hold("two", HOLD))
+            .cue(
+                When::Put(2.0 / 3.0),
+                Act::Reshard(Reshard::merge("shardId-000000000005", "shardId-000000000001")),
+            )
+            .cue(When::Put(0.9), Act::Stop("three"))
+    }
+
+    fn troubles(&self) -> Scenario {
+        let about =
+            "throttled and failing reads, iterators that expire, DynamoDB slow, throttled and losing replies";
+        let get = |fault: Fault| fault.operation("GetRecords");
+        let slow = |fault: Fault| fault.lasting(Duration::from_secs(30));
+        let dynamodb = |fault: Fault| fault.table(super::stage::STREAM);
+        Scenario {
+            faults: vec![
+                get(Fault::throttle()).chance(0.2),
+                get(Fault::error("InternalFailure", 500)).chance(0.05),
+                get(Fault::error("ExpiredIteratorException", 400)).chance(0.05),
+                get(Fault::reply_lost()).chance(0.05),
+                Fault::reply_lost().conditional().chance(0.05),
+                slow(dynamodb(Fault::latency(Duration::from_secs(2)))).after(Duration::from_secs(15)),
+                slow(dynamodb(Fault::throttle()))
+                    .after(Duration::from_secs(60))
+                    .chance(0.7),
+            ],
+            promises: Promises {
+                repeats: true,
+                ..Promises::default()
+            },
+            ..Scenario::new("troubles", about, self.paced(120))
+        }
+        .joined_by(&["one", "two"])
+    }
+
+    fn pages(&self) -> Scenario {
+        let about = "pages of 10 MB, all of them there from the start";
+        let load = Load {
+            source: Source::Generated {
+                keys: 1_000,
+                size: 10 * 1024,
+            },
+            records: self.by_length(2_500, 50_000),
+            per_second: None,
+        };
+        let scenario = Scenario {
+            shards: 1,
+            promises: Promises {
+                keeps_leases: true,
+                memory: Some(BEYOND_BUDGET),
+                ..Promises::default()
+            },
+            ..Scenario::new("pages", about, load)
+        };
+        scenario.cue(When::Stored, Act::Join("one"))
+    }
+
+    fn flights(&self) -> Load {
+        let (records, per_second) = match self.length {
+            Length::Short => (30_000, 300),
+            Length::Full => (FLIGHTS, 3_000),
+        };
+        Load {
+            source: self.flights.clone().map_or(MADE_UP, Source::Flights),
+            records,
+            per_second: Some(per_second),
+        }
+    }
+
+    fn paced(&self, seconds: usize) -> Load {
+        let per_second = self.by_length(100, 2_000);
+        Load {
+            source: MADE_UP,
+            records: seconds * per_second,
+            per_second: Some(per_second as u64),
+        }
+    }
+
+    fn by_length(&self, short: usize, full: usize) -> usize {
+        match self.length {
+            Length::Short => short,
+            Length::Full => full,
+        }
+    }
+}
+
+/// Keys and sizes about as the flights have them.
+const MADE_UP: Source = Source::Generated {
+    keys: 4_000,
+    size: 100,
+};
+const FLIGHTS: usize = 336_776;
+/// Three times the default failover time.
+const HOLD: Duration = Duration::from_secs(30);
+/// What a process may use beyond the budget of records read ahead.
+const BEYOND_BUDGET: u64 = 50 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_can_be() {
+        for length in [Length::Short, Length::Full] {
+            let scenarios = Setting {
+                length,
+                flights: None,
+            }
+            .scenarios();
+            for scenario in &scenarios {
+                scenario.script(0).expect(scenario.name);
+                scenario.consumer.clone().build().expect(scenario.name);
+                let namesakes = scenarios.iter().filter(|other| other.name == scenario.name);
+                assert_eq!(namesakes.count(), 1, "{}", scenario.name);
+                let mut present = Vec::new();
+                for cue in &scenario.cues {
+                    match cue.act {
+                        Act::Join(worker) => present.push(worker),
+                        Act::Kill(worker) | Act::Stop(worker) => {
+                            assert!(present.contains(&worker), "{}: {worker}", scenario.name);
+                            present.retain(|other| *other != worker);
+                        }
+                        Act::Hold(worker, _) => assert!(present.contains(&worker), "{}", scenario.name),
+                        Act::Reshard(_) => {}
+                    }
+                }
+                assert!(!present.is_empty(), "{}: nobody is left", scenario.name);
+            }
+        }
+    }
+}

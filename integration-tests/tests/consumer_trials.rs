@@ -1,0 +1,55 @@
+//! The short trials of the consumer, in virtual time: see `consumer-trial --list`, which plays the long ones as well.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+use integration_tests::trial::Length;
+use integration_tests::trial::consumer::{Report, Scenario, Setting, play_in_virtual_time};
+
+#[test]
+fn flights_by_polling_while_shards_change_and_workers_die() {
+    let report = assert_kept("flights-polling");
+    let balance = report.balance();
+    assert!(
+        balance.repeats() > 0,
+        "nobody died with records in hand:\n{report}"
+    );
+}
+
+#[test]
+fn reads_and_the_table_in_trouble() {
+    assert_kept("troubles");
+}
+
+#[test]
+fn pages_of_ten_megabytes() {
+    assert_kept("pages");
+}
+
+#[test]
+fn the_same_seed_is_the_same_trial() {
+    let scenario = scenario("troubles");
+    let [one, again, other] = std::thread::scope(|scope| {
+        let plays = [3, 3, 4].map(|seed| {
+            let scenario = &scenario;
+            scope.spawn(move || play_in_virtual_time(scenario, seed).unwrap())
+        });
+        plays.map(|play| play.join().unwrap().to_string())
+    });
+    assert_eq!(one, again);
+    assert_ne!(one, other);
+}
+
+fn scenario(name: &str) -> Scenario {
+    let setting = Setting {
+        length: Length::Short,
+        flights: None,
+    };
+    let mut scenarios = setting.scenarios().into_iter();
+    scenarios.find(|scenario| scenario.name() == name).unwrap()
+}
+
+fn assert_kept(name: &str) -> Report {
+    let report = play_in_virtual_time(&scenario(name), 7).unwrap();
+    assert!(report.broken().is_empty(), "{report}");
+    report
+}
