@@ -15,6 +15,7 @@ const PURE: &[&str] = &[
     "kcl/src/assign",
     "kcl/src/cost",
     "kcl/src/handover",
+    "kcl/src/lanes",
     "kcl/src/leader",
     "kcl/src/metrics/counting",
     "kcl/src/shard_sync",

@@ -74,6 +74,7 @@ mod config;
 mod consumer;
 mod coordinator;
 mod initialization;
+mod lanes;
 mod process;
 mod processor;
 mod record;
