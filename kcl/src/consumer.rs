@@ -8,9 +8,11 @@ use aws_types::SdkConfig;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::ConsumerConfig;
+use crate::by_record::{Counting, Fittings, RecordCounts};
+use crate::config::{ConsumerConfig, RecordOptions};
 use crate::coordinator::Worker;
 use crate::cost::{self, CostForecast, Outlook};
+use crate::dead_letter::Sink;
 use crate::error::{ConfigError, RunError};
 use crate::events::{Bell, Ear, Events};
 use crate::fleet::{NewFleet, VersionSetting};
@@ -18,7 +20,7 @@ use crate::health::{ConsumerState, Health, Stage};
 use crate::lease::scan_pace::ScanPace;
 use crate::metrics::{Counters, MetricsSink, MetricsSnapshot, Uploads};
 use crate::process::halt::Halt;
-use crate::process::hands::{Tally, Workshop};
+use crate::process::hands::Workshop;
 use crate::processor::RecordProcessorFactory;
 use crate::source::budget::ReadBudget;
 use crate::source::kinesis::KinesisStream;
@@ -32,6 +34,7 @@ use crate::store::memory::MemoryLeaseStore;
 pub struct Consumer<F> {
     worker: Worker<KinesisStream, F>,
     tableless: bool,
+    counting: Counting,
 }
 
 impl Consumer<()> {
@@ -44,6 +47,8 @@ impl Consumer<()> {
             dynamodb: None,
             store: None,
             tableless: false,
+            records: RecordOptions::default(),
+            dead_letters: None,
             budget: None,
             uploads: None,
         }
@@ -59,6 +64,7 @@ impl<F: RecordProcessorFactory> Consumer<F> {
             state: self.worker.board.subscribe(),
             ear: self.worker.shop.bell.ear(),
             counters: self.worker.shop.counters.clone(),
+            counting: self.counting.clone(),
         }
     }
 
@@ -130,6 +136,8 @@ pub struct ConsumerBuilder {
     tableless: bool,
     budget: Option<ReadBudget>,
     uploads: Option<Uploads>,
+    pub(crate) records: RecordOptions,
+    pub(crate) dead_letters: Option<Sink>,
 }
 
 impl ConsumerBuilder {
@@ -190,6 +198,14 @@ impl ConsumerBuilder {
     /// [`ConfigError::MissingClient`] if there is nothing to make a client from,
     /// [`ConfigError::IncompleteSdkConfig`] if what there is lacks a region or a behavior version.
     pub fn build<F: RecordProcessorFactory>(self, factory: F) -> Result<Consumer<F>, ConfigError> {
+        self.assemble(|_| factory)
+    }
+
+    /// The consumer, with a factory that is made of parts of it.
+    pub(crate) fn assemble<F: RecordProcessorFactory>(
+        self,
+        factory: impl FnOnce(Fittings) -> F,
+    ) -> Result<Consumer<F>, ConfigError> {
         let config = Arc::new(self.config);
         let kinesis = match (&self.kinesis, &self.sdk_config) {
             (Some(client), _) => client.config().to_builder(),
@@ -209,20 +225,32 @@ impl ConsumerBuilder {
         let own = || ReadBudget::of_bytes(config.retrieval.prefetch_bytes);
         let budget = self.budget.unwrap_or_else(own);
         let source = KinesisStream::new(&kinesis, Arc::clone(&config), budget.clone());
+        let (bell, halt, tally, counting) =
+            (Bell::new(), Halt::default(), Arc::default(), Counting::default());
+        let factory = factory(Fittings {
+            options: self.records,
+            dead_letters: self.dead_letters,
+            counting: counting.clone(),
+            tally: Arc::clone(&tally),
+            bell: bell.clone(),
+            halt: halt.clone(),
+            config: Arc::clone(&config),
+        });
         let shop = Workshop {
             source: Arc::new(source),
             store,
             factory: Arc::new(factory),
             streams: watch::Sender::new(config.directory()),
             budget,
-            tally: Tally::default(),
-            bell: Bell::new(),
+            tally,
+            bell,
             counters: Counters::new(config.worker_id().clone(), config.metrics.clone()),
-            halt: Halt::default(),
+            halt,
             config,
         };
         Ok(Consumer {
             tableless: self.tableless,
+            counting,
             worker: Worker {
                 shop: Arc::new(shop),
                 stop: CancellationToken::new(),
@@ -252,6 +280,7 @@ pub struct ConsumerHandle {
     state: watch::Receiver<ConsumerState>,
     ear: Ear,
     counters: Counters,
+    counting: Counting,
 }
 
 impl ConsumerHandle {
@@ -309,6 +338,12 @@ impl ConsumerHandle {
     #[must_use]
     pub fn metrics(&self) -> MetricsSnapshot {
         self.counters.snapshot()
+    }
+
+    /// What became of records, where they are handled one by one.
+    #[must_use]
+    pub fn record_counts(&self) -> RecordCounts {
+        self.counting.counts()
     }
 
     /// What happens to the consumer from now on.

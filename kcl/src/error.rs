@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::by_record::RecordId;
 use crate::fleet::FleetError;
+use crate::lanes::outcome::Reason;
 use crate::lease::{LeaseKey, WorkerId};
 use crate::position::{Checkpoint, Position, SequenceNumber};
 use crate::stream::{StreamName, StreamNameError};
@@ -51,6 +53,9 @@ pub enum ConfigError {
         /// `region` or `behavior version`.
         what: &'static str,
     },
+    /// Records may need a dead letter, and there is no place for dead letters.
+    #[error("no place for dead letters: give one, or do something else with records that fail for good")]
+    MissingDeadLetters,
     /// A client is missing and nothing was given to make it from.
     #[error("no {service} client: give an SDK configuration or a client")]
     MissingClient {
@@ -188,6 +193,15 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
+    /// A handler asked to stop at this record, or all attempts of it failed and the settings say so. It was not passed: it
+    /// comes again at the next start. All leases were given up in good order.
+    #[error("stopped at record {record}: {reason}")]
+    StoppedAtRecord {
+        /// The record.
+        record: RecordId,
+        /// Why.
+        reason: Reason,
+    },
     /// The lease table cannot be used.
     #[error("lease table `{table}` cannot be used")]
     LeaseTable {
@@ -210,6 +224,7 @@ impl RunError {
             | Self::NoCredentials { .. }
             | Self::AccessDenied { .. }
             | Self::WorkerIdInUse { .. }
+            | Self::StoppedAtRecord { .. }
             | Self::Fleet { .. }
             | Self::Thread { .. }
             | Self::Refused { .. }

@@ -55,7 +55,9 @@
 //!   processor that blocks its thread is stopped only when it waits.
 
 pub mod assign;
+pub mod by_record;
 pub mod cost;
+pub mod dead_letter;
 pub mod error;
 pub mod events;
 pub mod fleet;
@@ -82,14 +84,17 @@ mod shard;
 mod source;
 mod stream;
 
+pub use by_record::{ReceivedRecord, RecordId};
 pub use config::{
-    CheckpointPolicy, ConsumerConfig, ConsumerConfigBuilder, InitialPosition, MetricsConfig,
-    MetricsDimension, MetricsLevel, OnTrimmed, Retrieval, ShardStart,
+    BatchOptions, CheckpointPolicy, ConsumerConfig, ConsumerConfigBuilder, InitialPosition, MetricsConfig,
+    MetricsDimension, MetricsLevel, OnDeadline, OnTrimmed, RecordOptions, RecordOptionsBuilder, Retrieval, ShardStart,
 };
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, RunEnd, RunSummary};
 pub use error::{BoxError, CheckpointError, ConfigError, RunError, StoreError};
 pub use initialization::{FencingToken, Initialization};
 pub use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
+pub use lanes::outcome::{Outcome, Reason, WhenExhausted};
+pub use lanes::rules::Order;
 pub use lease::{LeaseKey, PendingCheckpoint, WorkerId};
 pub use position::{Checkpoint, Position, SequenceNumber};
 pub use process::{AsPosition, Checkpointer, Place, PreparedCheckpoint};

@@ -160,6 +160,11 @@ impl RecordBatch {
         }
     }
 
+    /// The part of the budget that the records take, for whoever takes them out one by one.
+    pub(crate) fn take_hold(&mut self) -> Option<Hold> {
+        self.hold.take()
+    }
+
     /// Counts against the budget for as long as the batch or a clone of it is there.
     pub(crate) fn keep(&mut self, hold: Hold) {
         self.hold = Some(hold);

@@ -48,6 +48,11 @@ impl ClientRecord {
         self.partition_key.as_deref()
     }
 
+    /// The partition key, shared.
+    pub(crate) fn shared_key(&self) -> Option<Arc<str>> {
+        self.partition_key.clone()
+    }
+
     /// The explicit hash key. Known for records of an aggregate alone: the service keeps it to itself.
     #[must_use]
     pub fn explicit_hash_key(&self) -> Option<HashKey> {

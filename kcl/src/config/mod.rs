@@ -8,6 +8,7 @@ mod fleet;
 mod lease;
 mod metrics;
 mod positions;
+mod records;
 mod retrieval;
 mod watch;
 
@@ -30,6 +31,7 @@ pub(crate) use lease::Leasing;
 pub use metrics::{MetricsConfig, MetricsDimension, MetricsLevel};
 pub(crate) use positions::Positions;
 pub use positions::{OnTrimmed, ShardStart};
+pub use records::{BatchOptions, OnDeadline, RecordOptions, RecordOptionsBuilder};
 pub(crate) use retrieval::Reads;
 pub(crate) use watch::Watching;
 

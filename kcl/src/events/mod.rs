@@ -6,6 +6,7 @@
 //!  auditor ──────┘                        └──> nobody              costs nothing
 //! ```
 
+mod record;
 mod stream;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use kinesis_aggregation::{HashKeyRange, ShardId};
 use tokio::sync::broadcast;
 
+pub use self::record::RecordEvent;
 pub use self::stream::Events;
 use crate::lease::{LeaseKey, WorkerId};
 use crate::position::{Checkpoint, Position, SequenceNumber};
@@ -198,6 +200,8 @@ pub enum ConsumerEvent {
         /// How long it had been running.
         running_for: Duration,
     },
+    /// Something happened to a single record, where records are handled one by one.
+    Record(RecordEvent),
     /// The worker was asked to stop, or has to, and gives up its leases.
     Stopping {
         /// How many leases it holds.

@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::BoxError;
-
 /// What becomes of a record, said by its handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -106,36 +104,4 @@ impl fmt::Display for Reason {
 pub(crate) enum Answer {
     Given(Outcome),
     Failed(Reason),
-}
-
-/// What a handler may return: an [`Outcome`], `()` for [`Outcome::Ack`], or a `Result` of one of them, whose error is a
-/// failed attempt. Not for others to implement.
-pub trait IntoAnswer: sealed::Sealed {
-    #[doc(hidden)]
-    fn into_result(self) -> Result<Outcome, BoxError>;
-}
-
-impl IntoAnswer for () {
-    fn into_result(self) -> Result<Outcome, BoxError> {
-        Ok(Outcome::Ack)
-    }
-}
-
-impl IntoAnswer for Outcome {
-    fn into_result(self) -> Result<Outcome, BoxError> {
-        Ok(self)
-    }
-}
-
-impl<T: IntoAnswer, E: Into<BoxError>> IntoAnswer for Result<T, E> {
-    fn into_result(self) -> Result<Outcome, BoxError> {
-        self.map_err(Into::into)?.into_result()
-    }
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for () {}
-    impl Sealed for super::Outcome {}
-    impl<T, E> Sealed for Result<T, E> {}
 }

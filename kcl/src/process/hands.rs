@@ -53,7 +53,7 @@ pub(crate) struct Workshop<S, F> {
     /// The streams that are read at the moment.
     pub(crate) streams: watch::Sender<Directory>,
     pub(crate) budget: ReadBudget,
-    pub(crate) tally: Tally,
+    pub(crate) tally: Arc<Tally>,
     pub(crate) bell: Bell,
     pub(crate) counters: Counters,
     pub(crate) halt: Halt,

@@ -26,7 +26,7 @@ use crate::leader::lock::Over;
 use crate::lease::{Lease, LeaseKey, StreamId, WorkerId};
 use crate::metrics::Counters;
 use crate::process::Checkpointer;
-use crate::process::hands::{Tally, Workshop};
+use crate::process::hands::Workshop;
 use crate::processor::{RecordBatch, RecordProcessor};
 use crate::source::budget::ReadBudget;
 use crate::source::scripted::ScriptedStream;
@@ -81,7 +81,7 @@ impl Fleet {
             factory: Arc::new(factory),
             streams: watch::Sender::new(config.directory()),
             budget: ReadBudget::of_bytes(config.retrieval.prefetch_bytes),
-            tally: Tally::default(),
+            tally: Default::default(),
             bell: Bell::new(),
             counters: Counters::new(config.worker_id().clone(), config.metrics.clone()),
             halt: Default::default(),
