@@ -87,7 +87,8 @@ mod stream;
 pub use by_record::{ReceivedRecord, RecordId};
 pub use config::{
     BatchOptions, CheckpointPolicy, ConsumerConfig, ConsumerConfigBuilder, InitialPosition, MetricsConfig,
-    MetricsDimension, MetricsLevel, OnDeadline, OnTrimmed, RecordOptions, RecordOptionsBuilder, Retrieval, ShardStart,
+    MetricsDimension, MetricsLevel, OnDeadline, OnTrimmed, RecordOptions, RecordOptionsBuilder, Retrieval,
+    ShardStart,
 };
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, RunEnd, RunSummary};
 pub use error::{BoxError, CheckpointError, ConfigError, RunError, StoreError};

@@ -49,6 +49,7 @@ mod builder;
 mod counts;
 mod processor;
 mod received;
+mod saves;
 mod shared;
 
 pub use self::answers::{Answers, IntoOutcome, IntoOutcomes};

@@ -20,6 +20,7 @@ use tracing::{debug, warn};
 use super::answers::Answers;
 use super::attend::attend;
 use super::counts::Counted;
+use super::saves::Saves;
 use super::shared::Shared;
 use super::{ReceivedRecord, RecordId};
 use crate::dead_letter::DeadLetter;
@@ -45,6 +46,8 @@ pub struct RecordLanes {
     saving: Option<BoxFuture<'static, (Position, Result<(), CheckpointError>)>>,
     saved: Option<Position>,
     next_save: Instant,
+    /// How many records were passed when the last save began.
+    passed_at_save: u64,
     rng: SmallRng,
 }
 
@@ -77,6 +80,7 @@ impl RecordLanes {
             saving: None,
             saved: None,
             next_save: now(),
+            passed_at_save: 0,
             rng,
         }
     }
@@ -125,7 +129,7 @@ impl RecordLanes {
     /// `None`: only work that ends brings anything new.
     fn next_wake(&self) -> Option<Instant> {
         let idle = self.saving.is_none() && self.lanes.watermark() > self.saved.as_ref();
-        let save = idle.then_some(self.next_save);
+        let save = (idle && self.next_save > now()).then_some(self.next_save);
         self.lanes.next_wake().into_iter().chain(save).min()
     }
 
@@ -303,12 +307,14 @@ impl RecordLanes {
 
     /// Begins to move the checkpoint to the watermark, if it is time to.
     fn save(&mut self, checkpointer: &Checkpointer) {
-        if self.saving.is_some() || self.next_save > now() {
+        let passed = self.lanes.passed() - self.passed_at_save;
+        if self.saving.is_some() || self.next_save > now() || !self.shared.saves.is_due(passed) {
             return;
         }
         let Some(position) = self.unsaved() else { return };
         let checkpointer = checkpointer.clone();
-        self.next_save = now() + self.shared.options.checkpoint_interval;
+        self.passed_at_save = self.lanes.passed();
+        self.next_save = now() + self.shared.saves.pause();
         self.saving = Some(Box::pin(async move {
             let saved = checkpointer.checkpoint_at(&position).await;
             (position, saved)
@@ -328,7 +334,8 @@ impl RecordLanes {
             Ok(()) => self.saved = Some(position),
             Err(error) => {
                 // Whoever lost the lease hears of it from the driver; the table is asked again at the next turn.
-                self.next_save = now() + self.shared.options.checkpoint_interval.max(AFTER_FAILURE);
+                self.passed_at_save = 0;
+                self.next_save = now() + self.shared.saves.pause().max(AFTER_FAILURE);
                 warn!(shard_id = %self.shard.shard_id(), error = %chain(&error), "checkpoint of handled records failed");
             }
         }
@@ -402,6 +409,7 @@ impl RecordProcessor for RecordLanes {
         }
         self.saving = None;
         match self.unsaved() {
+            Some(_) if self.shared.saves == Saves::Never => Ok(()),
             Some(position) => Ok(checkpointer.checkpoint_at(&position).await?),
             None => Ok(()),
         }

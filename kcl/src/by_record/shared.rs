@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 
 use super::answers::{Answers, IntoOutcome, IntoOutcomes};
 use super::counts::{Counted, Counting};
+use super::saves::Saves;
 use super::{ReceivedRecord, RecordId, RecordLanes};
 use crate::config::{ConsumerConfig, OnDeadline, RecordOptions};
 use crate::dead_letter::Sink;
@@ -35,6 +36,7 @@ pub(super) struct Shared {
     pub(super) tally: Arc<Tally>,
     pub(super) bell: Bell,
     pub(super) halt: Halt,
+    pub(super) saves: Saves,
     config: Arc<ConsumerConfig>,
 }
 
@@ -62,6 +64,7 @@ impl ByRecord {
             config,
         } = fittings;
         Self(Arc::new(Shared {
+            saves: Saves::of(config.checkpointing.policy, &options),
             options,
             rules,
             handler,

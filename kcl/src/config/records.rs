@@ -182,8 +182,9 @@ impl RecordOptionsBuilder {
     }
 
     /// How often the checkpoint follows, for each shard, while records are done. Each is a write to the lease table, in place
-    /// of a heartbeat; what is done in between comes again after a crash. Zero: as often as the table answers. Default 1 s;
-    /// 0 to 1 h.
+    /// of a heartbeat; what is done in between comes again after a crash. Zero: as often as the table answers. A
+    /// [`checkpoint_policy`](crate::ConsumerConfigBuilder::checkpoint_policy) other than the default goes before this.
+    /// Default 1 s; 0 to 1 h.
     pub fn checkpoint_interval(mut self, interval: Duration) -> Self {
         self.0.checkpoint_interval = interval;
         self

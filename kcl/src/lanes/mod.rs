@@ -164,6 +164,11 @@ impl<T> Lanes<T> {
         self.slots.is_empty()
     }
 
+    /// How many records are passed.
+    pub(crate) fn passed(&self) -> u64 {
+        self.base
+    }
+
     /// The last record before the first unfinished one, if any was finished.
     pub(crate) fn watermark(&self) -> Option<&Position> {
         self.watermark.as_ref()
