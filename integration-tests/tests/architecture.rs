@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// Folders that decide: no await, no runtime, no SDK, no clock, no randomness of their own.
 const PURE: &[&str] = &[
     "aggregation/src",
+    "properties/src",
     "kpl/src/pipeline",
     "kpl/src/metrics/counting",
     "kcl/src/lease",
@@ -47,6 +48,7 @@ const IMPURE: &[&str] = &[
 
 const SOURCES: &[&str] = &[
     "aggregation/src",
+    "properties/src",
     "kpl/src",
     "kcl/src",
     "local/src",

@@ -3,7 +3,6 @@
 mod connection;
 mod note;
 mod settings;
-mod syntax;
 mod value;
 
 #[cfg(test)]
@@ -70,7 +69,7 @@ impl ProducerConfig {
     /// [`PropertiesError`], with the line, for a value the KPL would refuse as well, and for settings at odds.
     pub fn from_kpl_properties(text: &str) -> Result<KplProperties, PropertiesError> {
         let mut reading = settings::Reading::default();
-        for property in syntax::parse(text)? {
+        for property in kinesis_properties::parse(text)? {
             reading.apply(&property)?;
         }
         let (config, connection, notes) = reading.finish()?;

@@ -117,3 +117,9 @@ pub enum PropertiesError {
     #[error("the settings do not go together")]
     Config(#[from] ConfigError),
 }
+
+impl From<kinesis_properties::EscapeError> for PropertiesError {
+    fn from(error: kinesis_properties::EscapeError) -> Self {
+        Self::Escape { line: error.line() }
+    }
+}

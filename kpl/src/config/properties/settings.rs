@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use kinesis_properties::Property;
+
 use super::connection::KplConnection;
 use super::note::{NoteKind, PropertiesError, PropertyNote};
-use super::syntax::Property;
 use super::value::Value;
 use crate::config::{
     Aggregation, MetricsConfig, MetricsGranularity, MetricsLevel, ProducerConfig, ProducerConfigBuilder,
@@ -74,25 +75,29 @@ pub(super) struct Reading {
 
 impl Reading {
     pub(super) fn apply(&mut self, property: &Property) -> Result<(), PropertiesError> {
-        if let Some(earlier) = self.lines.insert(property.name.clone(), property.line) {
+        if let Some(earlier) = self.lines.insert(property.name().to_owned(), property.line()) {
             self.notes.push(PropertyNote {
                 line: earlier,
-                name: property.name.clone(),
+                name: property.name().to_owned(),
                 kind: NoteKind::Overridden,
             });
         }
-        let Some(setting) = KPL_SETTINGS.iter().copied().find(|known| *known == property.name) else {
+        let Some(setting) = KPL_SETTINGS
+            .iter()
+            .copied()
+            .find(|known| *known == property.name())
+        else {
             let meant = KPL_SETTINGS
                 .iter()
                 .copied()
-                .find(|known| known.eq_ignore_ascii_case(&property.name));
+                .find(|known| known.eq_ignore_ascii_case(property.name()));
             self.note(property, NoteKind::Unknown { meant });
             return Ok(());
         };
         let value = Value {
-            line: property.line,
+            line: property.line(),
             setting,
-            text: property.value.trim_end(),
+            text: property.value().trim_end(),
         };
         let note = if let Some(note) = self.packing(&value)? {
             note
@@ -122,8 +127,8 @@ impl Reading {
 
     fn note(&mut self, property: &Property, kind: NoteKind) {
         self.notes.push(PropertyNote {
-            line: property.line,
-            name: property.name.clone(),
+            line: property.line(),
+            name: property.name().to_owned(),
             kind,
         });
     }

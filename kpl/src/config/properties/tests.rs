@@ -1,60 +1,14 @@
-//! Syntax, ranges, and what becomes of each setting.
+//! Ranges, and what becomes of each setting.
 
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::syntax::{Property, parse};
 use super::*;
 use crate::config::{Aggregation, MetricsGranularity, MetricsLevel, RateLimit, StreamConfig};
 
 fn read(text: &str) -> KplProperties {
     ProducerConfig::from_kpl_properties(text).expect(text)
-}
-
-fn pairs(text: &str) -> Vec<(usize, String, String)> {
-    let of = |p: Property| (p.line, p.name, p.value);
-    parse(text).expect(text).into_iter().map(of).collect()
-}
-
-/// Line, name and value of each property.
-type Read<'a> = &'a [(usize, &'a str, &'a str)];
-
-#[test]
-fn the_syntax_is_javas() {
-    let cases: [(&str, Read<'_>); 12] = [
-        ("a=b", &[(1, "a", "b")]),
-        (
-            "a : b\r\nc d\re\t=\tf",
-            &[(1, "a", "b"), (2, "c", "d"), (3, "e", "f")],
-        ),
-        ("# a=b\n  ! c=d\n\n\t\n", &[]),
-        (
-            "a = b \\\n    c \\\n  d\ne=f",
-            &[(1, "a", "b c d"), (4, "e", "f")],
-        ),
-        ("# no \\\na=b", &[(2, "a", "b")]),
-        ("a=b\\\\\nc=d", &[(1, "a", "b\\"), (2, "c", "d")]),
-        ("a\\ b\\=c = d=e:f", &[(1, "a b=c", "d=e:f")]),
-        ("a", &[(1, "a", "")]),
-        ("a=\\t\\n\\q", &[(1, "a", "\t\nq")]),
-        ("a=\\u00e9\\uD83D\\uDE00", &[(1, "a", "é😀")]),
-        ("a=b\\", &[(1, "a", "b")]),
-        ("\u{feff}a=b  ", &[(1, "a", "b  ")]),
-    ];
-    for (text, expected) in cases {
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(line, name, value)| (*line, (*name).to_owned(), (*value).to_owned()))
-            .collect();
-        assert_eq!(pairs(text), expected, "{text:?}");
-    }
-    for bad in ["a=\\u12", "a=\\u12g4", "x=1\n\\u+123=b"] {
-        assert!(
-            matches!(parse(bad), Err(PropertiesError::Escape { .. })),
-            "{bad:?}"
-        );
-    }
 }
 
 /// The file that comes with the KPL's sample, in names and values.
