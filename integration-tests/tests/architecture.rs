@@ -165,6 +165,7 @@ fn producer_and_consumer_know_the_format_and_not_each_other() {
         ("kpl", "kinesis-kcl"),
         ("kcl", "kinesis-kpl"),
         ("aggregation", "tokio"),
+        ("properties", "kinesis-"),
     ] {
         let manifest = fs::read_to_string(root().join(krate).join("Cargo.toml")).expect("a manifest");
         let dependencies = manifest
@@ -187,6 +188,7 @@ fn the_top_level_is_the_promised_one() {
         "kcl",
         "kpl",
         "local",
+        "properties",
     ];
     let found: Vec<String> = fs::read_dir(root())
         .expect("the workspace")

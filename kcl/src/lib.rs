@@ -86,9 +86,9 @@ mod stream;
 
 pub use by_record::{ReceivedRecord, RecordId};
 pub use config::{
-    BatchOptions, CheckpointPolicy, ConsumerConfig, ConsumerConfigBuilder, InitialPosition, MetricsConfig,
-    MetricsDimension, MetricsLevel, OnDeadline, OnTrimmed, RecordOptions, RecordOptionsBuilder, Retrieval,
-    ShardStart,
+    BatchOptions, CheckpointPolicy, ConsumerConfig, ConsumerConfigBuilder, InitialPosition, KCL_SETTINGS,
+    KclConnection, KclProperties, MetricsConfig, MetricsDimension, MetricsLevel, NoteKind, OnDeadline,
+    OnTrimmed, PropertiesError, PropertyNote, RecordOptions, RecordOptionsBuilder, Retrieval, ShardStart,
 };
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, RunEnd, RunSummary};
 pub use error::{BoxError, CheckpointError, ConfigError, RunError, StoreError};

@@ -1,11 +1,16 @@
 //! Java's `.properties` syntax, as the settings files of the Kinesis Producer Library (KPL) and of the Kinesis Client
-//! Library (KCL) are written in it: comments, continued lines, escapes. Knows no setting.
+//! Library (KCL) are written in it: comments, continued lines, escapes; and what is said of a setting that is not taken as
+//! it stands. Knows no setting.
 //!
 //! ```
 //! let read = kinesis_properties::parse("# mine\nstreamName = orders, \\\n    and more\n")?;
 //! assert_eq!((read[0].line(), read[0].name(), read[0].value()), (2, "streamName", "orders, and more"));
 //! # Ok::<(), kinesis_properties::EscapeError>(())
 //! ```
+
+mod note;
+
+pub use note::{NoteKind, PropertyNote};
 
 /// One property, unescaped.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,72 +1,12 @@
 //! What there is to say about a properties file.
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::ConfigError;
 
-/// A property that was not taken as it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PropertyNote {
-    pub(super) line: usize,
-    pub(super) name: String,
-    pub(super) kind: NoteKind,
-}
-
-/// Why a property was not taken as it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NoteKind {
-    /// There is nothing here that it could set.
-    Moot(&'static str),
-    /// It means something a little different here, or was brought into our range.
-    Adjusted(&'static str),
-    /// What it asks for is not done.
-    Refused(&'static str),
-    /// The KPL has no such setting.
-    Unknown {
-        /// The setting that differs in upper and lower case only.
-        meant: Option<&'static str>,
-    },
-    /// A later line sets it again, and counts.
-    Overridden,
-}
-
-impl PropertyNote {
-    /// The line of the file, from 1.
-    #[must_use]
-    pub fn line(&self) -> usize {
-        self.line
-    }
-
-    /// The property's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Why it was not taken as it stands.
-    #[must_use]
-    pub fn kind(&self) -> &NoteKind {
-        &self.kind
-    }
-}
-
-impl fmt::Display for PropertyNote {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {} ", self.line, self.name)?;
-        match &self.kind {
-            NoteKind::Moot(why) => write!(f, "has no effect: {why}"),
-            NoteKind::Adjusted(how) => write!(f, "was adjusted: {how}"),
-            NoteKind::Refused(why) => write!(f, "was refused: {why}"),
-            NoteKind::Unknown { meant: Some(meant) } => write!(f, "is unknown; {meant} is meant, probably"),
-            NoteKind::Unknown { meant: None } => write!(f, "is unknown"),
-            NoteKind::Overridden => write!(f, "is set again further down"),
-        }
-    }
-}
+pub use kinesis_properties::{NoteKind, PropertyNote};
 
 /// Why a properties file was not taken.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -76,11 +76,8 @@ pub(super) struct Reading {
 impl Reading {
     pub(super) fn apply(&mut self, property: &Property) -> Result<(), PropertiesError> {
         if let Some(earlier) = self.lines.insert(property.name().to_owned(), property.line()) {
-            self.notes.push(PropertyNote {
-                line: earlier,
-                name: property.name().to_owned(),
-                kind: NoteKind::Overridden,
-            });
+            self.notes
+                .push(PropertyNote::new(earlier, property.name(), NoteKind::Overridden));
         }
         let Some(setting) = KPL_SETTINGS
             .iter()
@@ -120,17 +117,14 @@ impl Reading {
         if !self.proxy.host.is_empty() {
             self.connection.proxy = Some(self.proxy);
         }
-        self.notes.sort_by_key(|note| note.line);
+        self.notes.sort_by_key(PropertyNote::line);
         let config = self.builder.metrics(self.metrics).build()?;
         Ok((config, self.connection, self.notes))
     }
 
     fn note(&mut self, property: &Property, kind: NoteKind) {
-        self.notes.push(PropertyNote {
-            line: property.line(),
-            name: property.name().to_owned(),
-            kind,
-        });
+        self.notes
+            .push(PropertyNote::new(property.line(), property.name(), kind));
     }
 
     fn build(&mut self, change: impl FnOnce(ProducerConfigBuilder) -> ProducerConfigBuilder) {

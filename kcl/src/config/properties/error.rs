@@ -1,0 +1,62 @@
+//! Why a properties file was not taken.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kinesis_properties::EscapeError;
+
+use crate::error::ConfigError;
+
+/// Why a properties file was not taken.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum PropertiesError {
+    /// The file cannot be read.
+    #[error("reading {} failed", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The text is not of Java's syntax.
+    #[error(transparent)]
+    Escape(#[from] EscapeError),
+    /// A number is none, or out of its range.
+    #[error("line {line}: {setting} is {value:?}, allowed are {min} to {max}")]
+    Number {
+        /// The line, from 1.
+        line: usize,
+        /// The setting.
+        setting: &'static str,
+        /// What stands there.
+        value: String,
+        /// The least allowed.
+        min: u64,
+        /// The most allowed.
+        max: u64,
+    },
+    /// A text is none of those allowed.
+    #[error("line {line}: {setting} is {value:?}, expected {expected}")]
+    Text {
+        /// The line, from 1.
+        line: usize,
+        /// The setting.
+        setting: &'static str,
+        /// What stands there.
+        value: String,
+        /// What could.
+        expected: &'static str,
+    },
+    /// The KCL needs this too.
+    #[error("{setting} is not set")]
+    Missing {
+        /// The setting.
+        setting: &'static str,
+    },
+    /// Each value may be as it is, but not together with the others, or not here.
+    #[error("the settings do not go together")]
+    Config(#[from] ConfigError),
+}
