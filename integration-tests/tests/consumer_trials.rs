@@ -16,6 +16,26 @@ fn flights_by_polling_while_shards_change_and_workers_die() {
 }
 
 #[test]
+fn flights_by_fan_out_while_shards_change_and_workers_die() {
+    assert_kept("flights-fan-out");
+}
+
+#[test]
+fn subscriptions_that_fall_silent() {
+    assert_kept("half-open");
+}
+
+#[test]
+fn a_processor_that_hangs() {
+    assert_kept("hanging");
+}
+
+#[test]
+fn a_processor_that_is_slow() {
+    assert_kept("slow-processor");
+}
+
+#[test]
 fn reads_and_the_table_in_trouble() {
     assert_kept("troubles");
 }

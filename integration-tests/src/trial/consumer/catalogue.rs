@@ -1,8 +1,10 @@
 //! The named scenarios.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kcl::Retrieval;
 use kinesis_local::{Fault, Reshard};
 
 use super::super::catalogue::Length;
@@ -24,12 +26,94 @@ impl Setting {
     /// All scenarios, in the order in which they are told.
     #[must_use]
     pub fn scenarios(&self) -> Vec<Scenario> {
-        vec![self.flights_by_polling(), self.troubles(), self.pages()]
+        vec![
+            self.flights_by_polling(),
+            self.flights_by_fan_out(),
+            self.half_open(),
+            self.hanging(),
+            self.slow(),
+            self.troubles(),
+            self.pages(),
+        ]
     }
 
     fn flights_by_polling(&self) -> Scenario {
         let about = "split and merged; one worker killed, one held for 30 s, one stopped, one joins";
         self.turbulent(Scenario::new("flights-polling", about, self.flights()))
+    }
+
+    fn flights_by_fan_out(&self) -> Scenario {
+        let about = "the same by enhanced fan-out";
+        by_fan_out(self.turbulent(Scenario::new("flights-fan-out", about, self.flights())))
+    }
+
+    fn half_open(&self) -> Scenario {
+        let about = "subscriptions of one worker fall silent and stay open";
+        let silent = Fault::half_open().client("one").after(Duration::from_secs(20));
+        let scenario = Scenario {
+            faults: vec![silent.times(2)],
+            promises: Promises {
+                lag: Some(Duration::from_secs(15)),
+                told: &["SubscriptionSilent"],
+                keeps_leases: true,
+                ..Promises::default()
+            },
+            ..Scenario::new("half-open", about, self.paced(60))
+        };
+        by_fan_out(scenario.joined_by(&["one", "two"]))
+    }
+
+    fn hanging(&self) -> Scenario {
+        let about =
+            "a processor hangs for ever with a record, at its first attempt; calls are cancelled after 20 s";
+        let scenario = Scenario::new("hanging", about, self.paced(60));
+        let scenario = Scenario {
+            work: Work {
+                hangs_at: u32::try_from(scenario.load.records / 3).ok(),
+                ..Work::default()
+            },
+            consumer: scenario
+                .consumer
+                .clone()
+                .report_calls_after(Duration::from_secs(10))
+                .cancel_calls_after(Duration::from_secs(20)),
+            promises: Promises {
+                named: Some(Duration::from_secs(11)),
+                lag: Some(Duration::from_secs(25)),
+                told: &["ProcessorCancelled"],
+                keeps_leases: true,
+                ..Promises::default()
+            },
+            ..scenario
+        };
+        scenario.joined_by(&["one", "two"])
+    }
+
+    fn slow(&self) -> Scenario {
+        let about = "5 s a batch by fan-out, 4 MiB of memory";
+        let load = Load {
+            source: Source::Generated {
+                keys: 1_000,
+                size: 10 * 1024,
+            },
+            records: self.by_length(1_500, 20_000),
+            per_second: Some(150),
+        };
+        let scenario = Scenario {
+            shards: 2,
+            work: Work {
+                per_batch: Duration::from_secs(5),
+                ..Work::default()
+            },
+            budget: NonZeroUsize::new(4 << 20).expect("not zero"),
+            promises: Promises {
+                keeps_leases: true,
+                subscriptions: Some(20),
+                ..Promises::default()
+            },
+            ..Scenario::new("slow-processor", about, load)
+        };
+        by_fan_out(scenario.joined_by(&["one"]))
     }
 
     /// What a fleet goes through while the flights come in.
@@ -39,6 +123,7 @@ impl Setting {
             work: Work {
                 per_record: Duration::from_micros(200),
                 checkpoint_every: 3,
+                ..Work::default()
             },
             promises: Promises {
                 repeats: true,
@@ -138,6 +223,13 @@ impl Setting {
             Length::Short => short,
             Length::Full => full,
         }
+    }
+}
+
+fn by_fan_out(scenario: Scenario) -> Scenario {
+    Scenario {
+        consumer: scenario.consumer.clone().retrieval(Retrieval::FanOut),
+        ..scenario
     }
 }
 

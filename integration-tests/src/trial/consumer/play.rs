@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
+use kcl::ReadBudget;
 use kinesis_local::Local;
 use tokio::time::{sleep, timeout};
 
 use super::super::error::TrialError;
 use super::super::play::on_paused_clock;
 use super::super::process::Usage;
-use super::super::series::Series;
 use super::auditor::Auditor;
 use super::feed;
 use super::ledger::Ledger;
-use super::report::Report;
+use super::report::{Report, Samples};
 use super::scenario::{Act, Scenario, When};
 use super::stage::Stage;
-use super::troupe::Troupe;
+use super::troupe::{Budgets, Troupe};
 
 /// Plays a scenario to its end.
 ///
@@ -28,8 +28,8 @@ pub async fn play(scenario: &Scenario, stage: &Stage, seed: u64) -> Result<Repor
     }
     let mut troupe = Troupe::new(scenario, stage, seed, &ledger);
     let auditor = Auditor::new(stage, &ledger);
-    let mut lag = Series::new(SAMPLE * 4);
-    let mut resident = Series::new(SAMPLE * 4);
+    let budgets = troupe.budgets();
+    let mut seen = Samples::default();
     let begin = Usage::now()?;
     let mut took = Duration::ZERO;
     // The others last as long as something is to do.
@@ -37,7 +37,7 @@ pub async fn play(scenario: &Scenario, stage: &Stage, seed: u64) -> Result<Repor
         biased;
         played = course(scenario, stage, seed, &ledger, &mut troupe, &mut took) => played?,
         () = auditor.watch() => {}
-        sampled = sample(&ledger, &mut lag, &mut resident) => sampled?,
+        sampled = sample(&ledger, &budgets, &mut seen) => sampled?,
     }
     let end = Usage::now()?;
     auditor.look().await;
@@ -48,8 +48,8 @@ pub async fn play(scenario: &Scenario, stage: &Stage, seed: u64) -> Result<Repor
         summaries: troupe.summaries,
         struck: troupe.struck,
         took,
-        lag,
-        resident,
+        seen,
+        calls: stage.calls(),
         usage: Usage {
             cpu_seconds: end.cpu_seconds - begin.cpu_seconds,
             ..end
@@ -123,12 +123,15 @@ async fn act(act: &Act, stage: &Stage, troupe: &mut Troupe<'_>) -> Result<(), Tr
     }
 }
 
-async fn sample(ledger: &Ledger, lag: &mut Series, resident: &mut Series) -> Result<(), TrialError> {
+async fn sample(ledger: &Ledger, budgets: &Budgets, seen: &mut Samples) -> Result<(), TrialError> {
     loop {
         let now = ledger.now();
         let waiting = ledger.books().lag(now);
-        lag.note(now, u64::try_from(waiting.as_millis()).unwrap_or(u64::MAX));
-        resident.note(now, Usage::now()?.resident);
+        seen.lag
+            .note(now, u64::try_from(waiting.as_millis()).unwrap_or(u64::MAX));
+        let held = budgets.borrow().iter().map(ReadBudget::used_bytes).max();
+        seen.held.note(now, held.unwrap_or_default() as u64);
+        seen.resident.note(now, Usage::now()?.resident);
         sleep(SAMPLE).await;
     }
 }

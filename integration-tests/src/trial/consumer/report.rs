@@ -27,14 +27,35 @@ pub struct Report {
     pub(super) struck: Vec<(&'static str, usize)>,
     /// Until the last record was done.
     pub(super) took: Duration,
-    /// How long the oldest record had been waiting, in milliseconds.
-    pub(super) lag: Series,
-    pub(super) resident: Series,
+    pub(super) seen: Samples,
+    /// How often each operation that reads was called.
+    pub(super) calls: BTreeMap<&'static str, u64>,
     pub(super) usage: Usage,
     /// The resident set before the first worker.
     pub(super) idle_memory: u64,
     /// Whether the endpoint was in another process: only then does memory say something.
     pub(super) is_alone: bool,
+}
+
+/// Quantities over time.
+#[derive(Debug, Clone)]
+pub(super) struct Samples {
+    /// How long the oldest record had been waiting, in milliseconds.
+    pub(super) lag: Series,
+    /// Bytes read and not processed, of the worker with the most.
+    pub(super) held: Series,
+    pub(super) resident: Series,
+}
+
+impl Default for Samples {
+    fn default() -> Self {
+        let series = Series::new(Duration::from_secs(1));
+        Self {
+            lag: series.clone(),
+            held: series.clone(),
+            resident: series,
+        }
+    }
 }
 
 impl Report {
@@ -79,7 +100,7 @@ impl Report {
             broken.push(format!("{} records came again", balance.repeats()));
         }
         if let Some(most) = promises.lag
-            && let lag = Duration::from_millis(self.lag.peak())
+            && let lag = self.longest_wait()
             && lag > most
         {
             broken.push(format!("a record waited for {lag:?}, not {most:?}"));
@@ -91,11 +112,56 @@ impl Report {
                 ));
             }
         }
+        broken.extend(self.broken_reading());
         let lost = self.losses_by_themselves();
         if promises.keeps_leases && lost > 0 {
             broken.push(format!("{lost} leases were lost"));
         }
         broken.extend(self.broken_memory());
+        broken
+    }
+
+    /// The longest that a record waited, put until done, to a quarter of a second.
+    #[must_use]
+    pub fn longest_wait(&self) -> Duration {
+        Duration::from_millis(self.seen.lag.peak())
+    }
+
+    /// How long a processor hung before an event named it.
+    #[must_use]
+    pub fn named_after(&self) -> Option<Duration> {
+        self.diary
+            .told_after_hanging(|event| matches!(event, ConsumerEvent::ProcessorSlow { .. }))
+    }
+
+    fn broken_reading(&self) -> Vec<String> {
+        let promises = &self.scenario.promises;
+        let mut broken = Vec::new();
+        let most = self.scenario.budget.get() as u64 + BEYOND;
+        if self.seen.held.peak() > most {
+            broken.push(format!(
+                "{:.1} MiB were held, not {:.1} MiB",
+                mib(self.seen.held.peak()),
+                mib(most)
+            ));
+        }
+        if let Some(within) = promises.named {
+            match self.named_after() {
+                Some(after) if after <= within => {}
+                Some(after) => broken.push(format!("what hangs was named after {after:?}, not {within:?}")),
+                None => broken.push("what hangs was never named".to_owned()),
+            }
+        }
+        let subscriptions = self.calls.get("SubscribeToShard").copied().unwrap_or_default();
+        if promises
+            .subscriptions
+            .is_some_and(|most| subscriptions > most || subscriptions == 0)
+        {
+            broken.push(format!("there were {subscriptions} subscriptions"));
+        }
+        for told in promises.told.iter().filter(|told| self.diary.count(told) == 0) {
+            broken.push(format!("{told} was never told: this shows nothing"));
+        }
         broken
     }
 
@@ -115,12 +181,13 @@ impl Report {
 
     fn broken_memory(&self) -> Option<String> {
         let most = self.scenario.promises.memory?;
+        let budget = self.scenario.budget.get() as u64;
         let used = self.usage.peak.saturating_sub(self.idle_memory);
-        (self.is_alone && used > BUDGET + most).then(|| {
+        (self.is_alone && used > budget + most).then(|| {
             format!(
                 "{:.1} MiB of memory are used, the budget is {:.1} MiB and {:.1} MiB",
                 mib(used),
-                mib(BUDGET),
+                mib(budget),
                 mib(most)
             )
         })
@@ -176,16 +243,21 @@ impl Report {
                 "took",
                 format!("{:.1} s, {rate:.0} records/s", self.took.as_secs_f64()),
             ),
-            ("oldest waits", self.lag.in_seconds().to_string()),
+            ("oldest waits", self.seen.lag.in_seconds().to_string()),
+            ("held, unprocessed", self.seen.held.to_string()),
+            ("calls", counted(&self.calls)),
             ("events", counted(&self.diary.counts())),
         ];
         let finished: u64 = self.summaries.values().map(RunSummary::shards_finished).sum();
+        if let Some(after) = self.named_after() {
+            rows.push(("hanging, named after", format!("{after:?}")));
+        }
         if finished > 0 {
             rows.push(("shards ended", finished.to_string()));
         }
         if self.is_alone {
             let (peak, cpu) = (mib(self.usage.peak), self.usage.cpu_seconds);
-            rows.push(("resident", self.resident.to_string()));
+            rows.push(("resident", self.seen.resident.to_string()));
             rows.push((
                 "peak, idle, CPU",
                 format!("{peak:.1} MiB, {:.1} MiB, {cpu:.2} s", mib(self.idle_memory)),
@@ -216,5 +288,5 @@ fn counted(counts: &BTreeMap<impl Display + Ord, u64>) -> String {
     counts.collect::<Vec<_>>().join(", ")
 }
 
-/// The default of `prefetch_bytes`.
-const BUDGET: u64 = 64 << 20;
+/// One read may pass the budget by what was not expected of it.
+const BEYOND: u64 = 10 << 20;

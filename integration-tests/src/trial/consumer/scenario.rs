@@ -1,6 +1,7 @@
 //! One scenario: what is put, what the user's code does, what happens to workers and services, and what is promised all
 //! the same.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use kcl::{ConsumerConfig, ConsumerConfigBuilder};
@@ -23,6 +24,8 @@ pub struct Scenario {
     pub(super) load: Load,
     pub(super) work: Work,
     pub(super) consumer: ConsumerConfigBuilder,
+    /// Bytes that each worker may hold of what it read and has not processed.
+    pub(super) budget: NonZeroUsize,
     pub(super) faults: Vec<Fault>,
     /// What happens, in this order.
     pub(super) cues: Vec<Cue>,
@@ -71,6 +74,12 @@ pub(super) struct Promises {
     pub(super) repeats: bool,
     /// Most time that a record may wait.
     pub(super) lag: Option<Duration>,
+    /// How soon a processor that hangs must be named.
+    pub(super) named: Option<Duration>,
+    /// Most subscriptions, of all shards.
+    pub(super) subscriptions: Option<u64>,
+    /// What must have been told at least once: else the scenario shows nothing.
+    pub(super) told: &'static [&'static str],
     /// Whether no lease may be lost by a worker that was left alone.
     pub(super) keeps_leases: bool,
     /// Most bytes of the process beyond the budget of records read ahead, in a process of its own.
@@ -118,6 +127,7 @@ impl Scenario {
             load,
             work: Work::default(),
             consumer: ConsumerConfig::builder(STREAM, STREAM),
+            budget: BUDGET,
             faults: Vec::new(),
             cues: Vec::new(),
             settle: Duration::from_secs(15),
@@ -138,3 +148,6 @@ impl Scenario {
         })
     }
 }
+
+/// The default of `prefetch_bytes`.
+const BUDGET: NonZeroUsize = NonZeroUsize::new(64 << 20).expect("not zero");

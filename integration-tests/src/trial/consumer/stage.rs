@@ -1,5 +1,6 @@
 //! Where a trial is played: an engine in this process and in virtual time, or an endpoint behind sockets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition, TokenBucket};
@@ -49,6 +50,19 @@ impl Stage {
             Self::InProcess(local) => Some(local),
             Self::Remote { .. } => None,
         }
+    }
+
+    /// How often each operation of Kinesis that reads was called; nothing where nobody counts.
+    pub(super) fn calls(&self) -> BTreeMap<&'static str, u64> {
+        let mut calls = BTreeMap::new();
+        if let Self::InProcess(local) = self {
+            for entry in local.history().entries() {
+                if READS.contains(&entry.operation()) {
+                    *calls.entry(entry.operation()).or_default() += 1;
+                }
+            }
+        }
+        calls
     }
 
     /// The client of Kinesis that signs as `client`.
@@ -120,6 +134,7 @@ pub async fn serve(scenario: &Scenario, seed: u64) -> Result<Local, TrialError> 
 pub(super) const STREAM: &str = "trial";
 /// Enough for every call of the longest trial.
 const HISTORY: usize = 1_000_000;
+const READS: [&str; 3] = ["GetShardIterator", "GetRecords", "SubscribeToShard"];
 /// As many as the SDK gives a process.
 const RETRY_TOKENS: usize = 500;
 /// A third of the default failover time, as the builder of a consumer asks for.

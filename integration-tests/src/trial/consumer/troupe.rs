@@ -1,10 +1,12 @@
 //! The workers of a trial: real consumers, that join, die, are held and stop when they are told to.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use futures::StreamExt as _;
 use kcl::events::Notice;
-use kcl::{Consumer, ConsumerHandle, RunError, RunSummary};
+use kcl::{Consumer, ConsumerHandle, ReadBudget, RunError, RunSummary};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Duration, timeout};
 
@@ -30,7 +32,11 @@ pub(super) struct Troupe<'a> {
     pub(super) summaries: BTreeMap<&'static str, RunSummary>,
     /// Leases of those who were killed or held, at that moment.
     pub(super) struck: Vec<(&'static str, usize)>,
+    budgets: Budgets,
 }
+
+/// What the workers hold of what they read, for others to look at.
+pub(super) type Budgets = Rc<RefCell<Vec<ReadBudget>>>;
 
 #[derive(Debug)]
 struct Worker {
@@ -51,12 +57,19 @@ impl<'a> Troupe<'a> {
             listeners: JoinSet::new(),
             summaries: BTreeMap::new(),
             struck: Vec::new(),
+            budgets: Rc::default(),
         }
+    }
+
+    pub(super) fn budgets(&self) -> Budgets {
+        Rc::clone(&self.budgets)
     }
 
     /// A worker begins.
     pub(super) fn join(&mut self, name: &'static str) -> Result<(), TrialError> {
         let gate = Gate::default();
+        let budget = ReadBudget::of_bytes(self.scenario.budget);
+        self.budgets.borrow_mut().push(budget.clone());
         let config = self
             .scenario
             .consumer
@@ -67,6 +80,7 @@ impl<'a> Troupe<'a> {
         let consumer = Consumer::builder(config)
             .kinesis_client(self.stage.kinesis(name, &gate))
             .dynamodb_client(self.stage.dynamodb(name, &gate))
+            .read_budget(budget.clone())
             .build(scribe(name, self.scenario.work, &self.ledger, &gate))?;
         let handle = consumer.handle();
         let (mut events, ledger) = (handle.events(), self.ledger.clone());

@@ -1,5 +1,6 @@
 //! The user's code of a trial: takes its time, fails where it is told to, and writes into the books.
 
+use std::future::pending;
 use std::time::Duration;
 
 use kcl::{BoxError, Checkpointer, ClientRecord, Initialization, RecordBatch, RecordProcessor, ShardContext};
@@ -15,15 +16,21 @@ use super::ledger::Ledger;
 pub(super) struct Work {
     /// What a record takes, on average.
     pub(super) per_record: Duration,
+    /// What a batch takes beside.
+    pub(super) per_batch: Duration,
     /// After how many batches it checkpoints.
     pub(super) checkpoint_every: u32,
+    /// With which record it hangs, the first time.
+    pub(super) hangs_at: Option<u32>,
 }
 
 impl Default for Work {
     fn default() -> Self {
         Self {
             per_record: Duration::ZERO,
+            per_batch: Duration::ZERO,
             checkpoint_every: 1,
+            hangs_at: None,
         }
     }
 }
@@ -38,6 +45,8 @@ pub(super) struct Scribe {
     tenure: Option<TenureId>,
     /// Batches since the last checkpoint.
     batches: u32,
+    /// Whether a call has begun and not ended: one that was dropped is known by the next.
+    in_call: bool,
 }
 
 impl Scribe {
@@ -49,20 +58,56 @@ impl Scribe {
             gate: gate.clone(),
             tenure: None,
             batches: 0,
+            in_call: false,
         }
     }
 
-    /// One after the other: at most one of a key is in hand.
-    fn process(&self, tenure: TenureId, records: &[ClientRecord]) -> Result<(), BoxError> {
+    /// The records of a batch, with all that a call of the processor takes.
+    async fn batch(
+        &mut self,
+        tenure: TenureId,
+        batch: &RecordBatch,
+        checkpointer: &Checkpointer,
+    ) -> Result<(), BoxError> {
+        for records in batch.records().chunks(CHUNK) {
+            self.gate.pass().await;
+            if self.process(tenure, records)? {
+                let now = self.ledger.now();
+                self.ledger.diary().hung(now);
+                pending::<()>().await;
+            }
+            sleep(self.work.per_record * u32::try_from(records.len())?).await;
+        }
+        sleep(self.work.per_batch).await;
+        self.gate.pass().await;
+        self.batches += 1;
+        if self.batches >= self.work.checkpoint_every {
+            checkpointer.checkpoint().await?;
+            self.ledger.books().settled(tenure);
+            self.batches = 0;
+        }
+        Ok(())
+    }
+
+    /// One after the other: at most one of a key is in hand. Whether it hangs now.
+    fn process(&mut self, tenure: TenureId, records: &[ClientRecord]) -> Result<bool, BoxError> {
         let mut books = self.ledger.books();
         for record in records {
             let number = number_of(record.data()).ok_or("a record without number")?;
             books.handed(tenure, number, record.position());
+            if self
+                .work
+                .hangs_at
+                .take_if(|hangs_at| *hangs_at == number)
+                .is_some()
+            {
+                return Ok(true);
+            }
             books.done(number);
         }
         drop(books);
         self.ledger.tell();
-        Ok(())
+        Ok(false)
     }
 
     fn leave(&mut self, how: Leaving) {
@@ -86,25 +131,15 @@ impl RecordProcessor for Scribe {
         checkpointer: &Checkpointer,
     ) -> Result<(), BoxError> {
         let tenure = self.tenure.ok_or("records before initialize")?;
-        for records in batch.records().chunks(CHUNK) {
-            self.gate.pass().await;
-            self.process(tenure, records)?;
-            sleep(self.work.per_record * u32::try_from(records.len())?).await;
+        if std::mem::replace(&mut self.in_call, true) {
+            self.ledger.books().batch_failed(tenure);
         }
-        self.gate.pass().await;
-        self.batches += 1;
-        if self.batches >= self.work.checkpoint_every {
-            let checkpointed = checkpointer.checkpoint().await;
-            let mut books = self.ledger.books();
-            match &checkpointed {
-                Ok(()) => books.settled(tenure),
-                Err(_) => books.batch_failed(tenure),
-            }
-            drop(books);
-            checkpointed?;
-            self.batches = 0;
+        let done = self.batch(tenure, &batch, checkpointer).await;
+        self.in_call = false;
+        if done.is_err() {
+            self.ledger.books().batch_failed(tenure);
         }
-        Ok(())
+        done
     }
 
     async fn lease_lost(&mut self) {
