@@ -292,14 +292,25 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
         for key in &revoked {
             self.rounds.on_revoked(key, now());
         }
-        let home = self.membership.borrow().home();
+        for (worker, written_at) in round.dead_reports {
+            info!(worker_id = %worker, "worker is dead, its report is removed");
+            self.retire(&worker, written_at).await;
+        }
         for stale in stats {
             if stale.updated_at_s.saturating_add(STALE.as_secs()) < wall {
-                let only_if = RetireIf::UpdatedAt(stale.updated_at_s);
-                store.retire_worker(home, &stale.worker, only_if).await?;
+                self.retire(&stale.worker, stale.updated_at_s).await;
             }
         }
         Ok(u32::try_from(listing.leases.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Removes a report that nobody writes any more. One that stays makes no round fail.
+    async fn retire(&self, worker: &WorkerId, written_at: u64) {
+        let home = self.membership.borrow().home();
+        let only_if = RetireIf::UpdatedAt(written_at);
+        if let Err(error) = self.shop.store.retire_worker(home, worker, only_if).await {
+            debug!(worker_id = %worker, error = %chain(&error), "report cannot be removed");
+        }
     }
 }
 

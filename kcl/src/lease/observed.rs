@@ -57,7 +57,7 @@ impl Observed {
             return Attendance::Alive;
         };
         let unchanged = now.saturating_duration_since(sighting.changed_at);
-        match sighting.owned {
+        match sighting.owner.is_some() {
             false => Attendance::Vacant(unchanged),
             true if unchanged > failover => Attendance::Vacant(unchanged - failover),
             true => Attendance::Alive,
@@ -68,6 +68,12 @@ impl Observed {
     #[must_use]
     pub fn expired(&self, key: &LeaseKey, failover: Duration, now: Instant) -> bool {
         self.attendance(key, failover, now) != Attendance::Alive
+    }
+
+    /// Whether its present owner has been seen to renew the lease: its counter has moved since the owner was there.
+    #[must_use]
+    pub fn is_kept(&self, key: &LeaseKey) -> bool {
+        self.sightings.get(key).is_some_and(|sighting| sighting.kept)
     }
 
     /// How long ago this observer first saw the pending hand-over between the same two workers.
@@ -81,7 +87,10 @@ impl Observed {
     /// Leases that have already are not meant.
     #[must_use]
     pub fn next_expiry(&self, failover: Duration, now: Instant) -> Option<Instant> {
-        let owned = self.sightings.values().filter(|sighting| sighting.owned);
+        let owned = self
+            .sightings
+            .values()
+            .filter(|sighting| sighting.owner.is_some());
         owned
             .map(|sighting| sighting.changed_at + failover)
             .filter(|expiry| *expiry >= now)
@@ -104,7 +113,8 @@ impl Observed {
 #[derive(Debug)]
 struct Sighting {
     counter: u64,
-    owned: bool,
+    owner: Option<WorkerId>,
+    kept: bool,
     changed_at: Instant,
     hand_over: Option<HandOver>,
 }
@@ -120,24 +130,32 @@ impl Sighting {
     fn first(lease: &Lease, now: Instant) -> Self {
         Self {
             counter: lease.counter,
-            owned: lease.actual_owner().is_some(),
+            owner: lease.actual_owner().cloned(),
+            kept: false,
             changed_at: now,
             hand_over: HandOver::of(lease, now),
         }
     }
 
     fn next(self, lease: &Lease, now: Instant) -> Self {
-        let owned = lease.actual_owner().is_some();
+        let owner = lease.actual_owner();
+        let same_owner = self.owner.as_ref() == owner;
+        let counted = self.counter != lease.counter;
         // Any difference counts, not only a greater counter: an eventually consistent read may go back.
         // The start of a hand-over leaves the counter alone and is no sign of life of the holder.
-        let changed = self.counter != lease.counter || self.owned != owned;
+        let changed = counted || self.owner.is_some() != owner.is_some();
         let hand_over = match (self.hand_over, HandOver::of(lease, now)) {
             (Some(known), Some(seen)) if known.from == seen.from && known.to == seen.to => Some(known),
             (_, seen) => seen,
         };
         Self {
             counter: lease.counter,
-            owned,
+            // A counter that moved together with its owner was moved by whoever assigned it.
+            kept: same_owner && (self.kept || counted),
+            owner: match same_owner {
+                true => self.owner,
+                false => owner.cloned(),
+            },
             changed_at: if changed { now } else { self.changed_at },
             hand_over,
         }

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use kcl::assign::central::Settings;
 use kcl::assign::{Snapshot, Standing};
-use kcl::handover::farewell::farewells;
-use kcl::lease::WorkerId;
+use kcl::handover::farewell::{farewells, strays};
+use kcl::lease::{LeaseKey, WorkerId};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -84,8 +84,18 @@ impl Fleet {
         self.workers.swap_remove(pick);
     }
 
-    fn stop(&mut self, pick: usize) {
-        let gone = self.workers.remove(pick);
+    /// Clean stops at the same moment, of the oldest ones. Then each looks once more for what it has left to somebody who left.
+    fn stop(&mut self, count: usize) {
+        let gone: Vec<_> = (0..count).map(|_| self.stop_oldest()).collect();
+        for (me, given) in gone {
+            for stray in strays(&self.table.scan().leases, &me, &given) {
+                self.table.free(stray);
+            }
+        }
+    }
+
+    fn stop_oldest(&mut self) -> (WorkerId, Vec<(LeaseKey, WorkerId)>) {
+        let gone = self.workers.remove(0);
         let standings = self.table.scan().leases.into_iter().map(|lease| {
             let standing = match (lease.owner, lease.checkpoint_owner) {
                 (Some(to), Some(from)) => Standing::HandingOver { from, to },
@@ -101,7 +111,9 @@ impl Fleet {
             .into_iter()
             .map(|farewell| (farewell.key.as_str().to_owned(), farewell.to))
             .collect();
-        gone.stop(&mut self.table, &mut self.processing, self.now, &to);
+        let me = gone.id.clone();
+        let given = gone.stop(&mut self.table, &mut self.processing, self.now, &to);
+        (me, given)
     }
 
     fn tick(&mut self) {
@@ -227,7 +239,7 @@ fn story(leases: usize, workers: usize, churn: usize, seed: u64) {
     for _ in 0..workers.div_ceil(churn) {
         (0..churn).for_each(|_| fleet.join());
         fleet.pass(2);
-        (0..churn).for_each(|_| fleet.stop(0));
+        fleet.stop(churn);
         let (since, before) = (fleet.now, fleet.table.requests);
         let step = fleet.settle(since, before);
         moves += step.moves;
@@ -240,6 +252,10 @@ fn story(leases: usize, workers: usize, churn: usize, seed: u64) {
         requests_per_second: (fleet.table.requests.all() - before.all()) as f64
             / (fleet.now - since).as_secs_f64(),
     };
+    assert!(
+        deployed.covered <= Duration::from_secs(5),
+        "a shard of a worker that stops is read again before anything expires"
+    );
     tell(&fleet, &format!("deploy all, {churn} at a time"), &deployed);
     println!("no lease was processed by two workers at any moment\n");
 }

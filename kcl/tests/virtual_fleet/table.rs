@@ -156,6 +156,28 @@ impl Table {
         allowed
     }
 
+    pub(crate) fn bury(&mut self, worker: &WorkerId, written_at: u64) {
+        self.requests.reports += 1;
+        if self
+            .reports
+            .get(worker)
+            .is_some_and(|report| report.updated_at == written_at)
+        {
+            self.reports.remove(worker);
+        }
+    }
+
+    /// What a worker that left frees of what nobody would take.
+    pub(crate) fn free(&mut self, stray: &Lease) {
+        let key = &stray.key;
+        let n = self
+            .rows
+            .iter()
+            .position(|row| row.key == *key)
+            .expect("a lease of this table");
+        self.give(n, stray, None);
+    }
+
     pub(crate) fn report(&mut self, worker: &WorkerId, wall: u64) {
         self.requests.reports += 1;
         let report = WorkerReport {

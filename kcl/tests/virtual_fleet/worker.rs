@@ -10,8 +10,8 @@ use kcl::fleet::LeaderRow;
 use kcl::handover::holder::{HandOver, Patience, Stage, Task as HandOverTask};
 use kcl::leader::lock::{Lock, Pace as LockPace, Task as LockTask};
 use kcl::leader::tenure::Terms;
-use kcl::lease::WorkerId;
 use kcl::lease::renewal::{HeldLease, Pace, Task};
+use kcl::lease::{LeaseKey, WorkerId};
 
 use crate::table::Table;
 
@@ -176,6 +176,9 @@ impl Worker {
                 _ => {}
             }
         }
+        for (dead, written_at) in &round.dead_reports {
+            table.bury(dead, *written_at);
+        }
         self.rounds_done += 1;
         self.lock.on_round(now);
     }
@@ -214,18 +217,21 @@ impl Worker {
         }
     }
 
-    /// A clean stop: everything goes where `to` says.
+    /// A clean stop: everything goes where `to` says. What was given to whom.
     pub(crate) fn stop(
         mut self,
         table: &mut Table,
         processing: &mut Processing,
         now: Instant,
         to: &BTreeMap<String, Option<WorkerId>>,
-    ) {
+    ) -> Vec<(LeaseKey, WorkerId)> {
         table.reports.remove(&self.id);
         table.requests.reports += 1;
+        let mut given = Vec::new();
         for (n, mut held) in std::mem::take(&mut self.held) {
-            let best = to.get(held.lease.lease().key.as_str()).cloned().flatten();
+            let key = held.lease.lease().key.clone();
+            let best = to.get(key.as_str()).cloned().flatten();
+            given.extend(best.clone().map(|next| (key, next)));
             held.hand_over.on_stopping(best, now);
             let _ = held.hand_over.next(now);
             held.drained_at = Some(now);
@@ -236,6 +242,7 @@ impl Worker {
         }
         self.lock.leave();
         self.mind_the_lock(table, now);
+        given
     }
 }
 

@@ -101,6 +101,8 @@ struct Evidence {
     /// It held leases when it was first seen, so it may have been dead for long.
     held_from_the_start: bool,
     renewed_at: Option<Instant>,
+    /// Since when it has held anything, without a break.
+    held_since: Option<Instant>,
     conviction: Option<Conviction>,
 }
 
@@ -144,9 +146,12 @@ impl Liveness {
         }
         self.observe_leases(leases, observed, trust, now);
         self.observe_reports(reports, trust, now, wall);
-        self.workers
-            .retain(|_, evidence| evidence.holds > 0 || evidence.report.is_some());
+        self.workers.retain(|_, evidence| evidence.is_worth_keeping(now));
         for evidence in self.workers.values_mut() {
+            match evidence.holds {
+                0 => evidence.held_since = None,
+                _ => drop(evidence.held_since.get_or_insert(now)),
+            }
             evidence.judge(trust, now);
         }
     }
@@ -185,11 +190,13 @@ impl Liveness {
                 .entry(said.worker.clone())
                 .or_insert_with(|| Evidence::new(false));
             let fresh_by_wall = wall.saturating_sub(said.updated_at) <= trust.report.as_secs();
+            // Whoever was found dead had its report removed: there is one again, so it lives.
+            let returned = evidence.conviction.map(|_| now);
             let report = evidence.report.get_or_insert(Report {
                 stamp: said.updated_at,
                 fresh_by_wall,
                 seen_since: now,
-                changed_at: None,
+                changed_at: returned,
                 usable: true,
             });
             report.usable = true;
@@ -237,6 +244,16 @@ impl Liveness {
         })
     }
 
+    /// Reports of workers that are dead, and when they say they were written. They look alive to the next leader, which has
+    /// not seen them die: it gave them leases for as long as their reports were fresh.
+    pub fn dead_reports(&self) -> impl Iterator<Item = (&WorkerId, u64)> {
+        let dead = self
+            .workers
+            .iter()
+            .filter(|(_, evidence)| evidence.is_convicted());
+        dead.filter_map(|(worker, evidence)| Some((worker, evidence.report.as_ref()?.stamp)))
+    }
+
     /// Everybody who holds a lease or reports himself.
     pub fn workers(&self) -> impl Iterator<Item = &WorkerId> {
         self.workers.keys()
@@ -251,6 +268,7 @@ impl Evidence {
             expired: 0,
             held_from_the_start: holds_something,
             renewed_at: None,
+            held_since: None,
             conviction: None,
         }
     }
@@ -291,11 +309,19 @@ impl Evidence {
         self.conviction.is_some_and(|conviction| !conviction.acquitted)
     }
 
-    /// It renewed once, holds leases, and has renewed none of them for longer than a living worker would let pass. Its
-    /// leases run out one after the other, and what is free already must not go back to it.
+    /// It holds leases, and has renewed none of them for longer than a living worker would let pass. Its leases run out one
+    /// after the other, and what is free already must not go to it: given one here and one there, it would never have lost
+    /// all.
     fn is_silent(&self, trust: Trust, now: Instant) -> bool {
-        let renewed_lately = |at| now.saturating_duration_since(at) <= trust.silence();
-        self.holds > 0 && self.renewed_at.is_some_and(|at| !renewed_lately(at))
+        let lately = |at| now.saturating_duration_since(at) <= trust.silence();
+        let last_sign = self.renewed_at.max(self.held_since);
+        self.holds > 0 && last_sign.is_some_and(|at| !lately(at))
+    }
+
+    /// A conviction outlives what was found of its worker.
+    fn is_worth_keeping(&self, now: Instant) -> bool {
+        let remembered = |conviction: Conviction| now.saturating_duration_since(conviction.at) <= FORGET;
+        self.holds > 0 || self.report.is_some() || self.conviction.is_some_and(remembered)
     }
 
     fn is_doubtful(&self) -> bool {

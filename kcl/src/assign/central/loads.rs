@@ -100,6 +100,7 @@ impl Loads {
                     let grows = by_leases(by) || !measured;
                     self.workers[by].add(share, lease, grows);
                 }
+                Stands::Awaited { by } => self.workers[by].add(share, lease, true),
                 Stands::Moving { from, to } => {
                     self.workers[to].add(share, lease, true);
                     self.workers[to].getting = true;

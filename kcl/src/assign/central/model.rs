@@ -85,6 +85,11 @@ pub enum Stands {
         /// Whether the holder's gauges reflect it: not so shortly after it got the lease.
         measured: bool,
     },
+    /// Assigned to somebody who has not been seen to renew it yet: no plan touches it.
+    Awaited {
+        /// Its owner.
+        by: usize,
+    },
     /// A hand-over is under way: no plan touches it.
     Moving {
         /// Who processes it now.

@@ -114,9 +114,19 @@ pub struct Round {
     pub spillover: usize,
     /// Workers that may be given leases (KCL metric: `NumWorkers`).
     pub active: usize,
+    /// Reports of dead workers, with the time they name: to be removed, unless they were written anew. Each is told once.
+    pub dead_reports: Vec<(WorkerId, u64)>,
     /// Vacant leases wait for the next round, because living and dead workers cannot be told apart yet: a leader that
     /// is new to a running fleet has seen nobody renew. Look again soon.
     pub undecided: bool,
+}
+
+#[derive(Debug)]
+struct Arrival {
+    to: WorkerId,
+    at: Instant,
+    /// The counter of a lease that was assigned, unless its owner has noticed. `None`: it comes from another holder.
+    assigned: Option<u64>,
 }
 
 /// The leader's memory. A new leader starts with a new one.
@@ -128,9 +138,10 @@ pub struct Rounds {
     started_at: Option<Instant>,
     balanced_at: Option<Instant>,
     /// Who got which lease when: until its gauges show it.
-    arrivals: HashMap<LeaseKey, (WorkerId, Instant)>,
+    arrivals: HashMap<LeaseKey, Arrival>,
     relieved: HashMap<WorkerId, Instant>,
     revoked: HashMap<LeaseKey, Instant>,
+    buried: HashMap<WorkerId, u64>,
 }
 
 impl Rounds {
@@ -146,6 +157,7 @@ impl Rounds {
             arrivals: HashMap::new(),
             relieved: HashMap::new(),
             revoked: HashMap::new(),
+            buried: HashMap::new(),
         }
     }
 
@@ -165,6 +177,7 @@ impl Rounds {
             .observe(&listing.leases, reports, &self.observed, trust, now, wall);
         let started_at = *self.started_at.get_or_insert(now);
         self.forget(listing, now);
+        let dead_reports = self.bury();
 
         let mut view = View::of(self, listing, reports, now);
         let active = view.count_active();
@@ -173,6 +186,7 @@ impl Rounds {
             return Round {
                 steps: view.revocations,
                 active,
+                dead_reports,
                 undecided: true,
                 ..Round::default()
             };
@@ -185,6 +199,7 @@ impl Rounds {
             steps,
             spillover: solution.spillover,
             active,
+            dead_reports,
             undecided: false,
         }
     }
@@ -192,6 +207,15 @@ impl Rounds {
     /// What became of a revocation. Without this call the lease would be assigned at once after an applied one.
     pub fn on_revoked(&mut self, key: &LeaseKey, now: Instant) {
         self.revoked.insert(key.clone(), now);
+    }
+
+    fn bury(&mut self) -> Vec<(WorkerId, u64)> {
+        let before = std::mem::take(&mut self.buried);
+        let dead = self.liveness.dead_reports();
+        self.buried = dead.map(|(worker, stamp)| (worker.clone(), stamp)).collect();
+        let is_news = |(worker, stamp): &(&WorkerId, &u64)| before.get(*worker) != Some(*stamp);
+        let news = self.buried.iter().filter(is_news);
+        news.map(|(worker, stamp)| (worker.clone(), *stamp)).collect()
     }
 
     fn reach(&mut self, now: Instant) -> Reach {
@@ -211,11 +235,11 @@ impl Rounds {
         let validity = self.how.report_validity;
         let failover = self.how.patience.failover;
         self.relieved.retain(|_, at| recent(*at, validity));
-        self.arrivals.retain(|_, (_, at)| recent(*at, validity));
+        self.arrivals.retain(|_, arrival| recent(arrival.at, validity));
         self.revoked.retain(|_, at| recent(*at, failover));
         // Hand-overs that came to their end since the last round count from now on.
         for lease in &listing.leases {
-            if let Some((to, at)) = self.arrivals.get_mut(&lease.key)
+            if let Some(Arrival { to, at, .. }) = self.arrivals.get_mut(&lease.key)
                 && lease.hand_over_pending()
                 && lease.owner.as_ref() == Some(to)
             {
@@ -238,7 +262,12 @@ impl Rounds {
         for assignment in &solution.assign {
             let lease = &listing.leases[assignment.lease];
             let to = view.workers[assignment.to].clone();
-            self.arrivals.insert(lease.key.clone(), (to.clone(), now));
+            let arrival = Arrival {
+                to: to.clone(),
+                at: now,
+                assigned: Some(lease.counter + 1),
+            };
+            self.arrivals.insert(lease.key.clone(), arrival);
             // Its own worker finds the lease by its name, so there is nothing to write.
             if lease.actual_owner() == Some(&to) && !lease.hand_over_pending() {
                 continue;
@@ -256,7 +285,12 @@ impl Rounds {
         for change in &solution.hand_over {
             let key = listing.leases[change.lease].key.clone();
             let (from, to) = (view.workers[change.from].clone(), view.workers[change.to].clone());
-            self.arrivals.insert(key.clone(), (to.clone(), now));
+            let arrival = Arrival {
+                to: to.clone(),
+                at: now,
+                assigned: None,
+            };
+            self.arrivals.insert(key.clone(), arrival);
             self.relieved.insert(from.clone(), now);
             steps.push(if self.how.graceful {
                 Step::HandOver { key, from, to }
@@ -316,6 +350,10 @@ impl View {
                         });
                         Stands::Idle { by: None }
                     }
+                    Judgement::Awaited => match holder {
+                        Some(by) => Stands::Awaited { by },
+                        None => Stands::Idle { by: None },
+                    },
                     Judgement::Cooling => Stands::Idle { by: None },
                     Judgement::Vacant => Stands::Vacant { avoid: holder },
                     Judgement::Held { measured } => match holder {
@@ -345,6 +383,8 @@ enum Judgement {
     Held {
         measured: bool,
     },
+    /// Its owner has not been seen to renew it: it may not have noticed that it has it. Asked to hand it over, it never would.
+    Awaited,
     Moving,
     /// Its holder lives and lets the deadline of the hand-over pass.
     Overdue,
@@ -384,8 +424,15 @@ impl Rounds {
             };
         }
         let arrived = self.arrivals.get(&lease.key);
+        let arrived = arrived.filter(|arrival| Some(&arrival.to) == lease.owner.as_ref());
+        let noticed = arrived
+            .and_then(|arrival| arrival.assigned)
+            .is_some_and(|counter| lease.counter > counter);
+        if !noticed && !self.observed.is_kept(&lease.key) {
+            return Judgement::Awaited;
+        }
         Judgement::Held {
-            measured: arrived.is_none_or(|(to, _)| Some(to) != lease.owner.as_ref()),
+            measured: arrived.is_none(),
         }
     }
 }

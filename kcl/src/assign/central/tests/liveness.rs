@@ -217,6 +217,41 @@ fn a_worker_that_comes_back_and_loses_its_leases_again_waits_longer() {
     );
 }
 
+/// Measured in a rolling deploy: killed workers with fresh reports were given leases to and fro by the next leader for 50 s.
+#[test]
+fn one_that_died_before_this_leader_came_is_found_out_by_the_first_lease_it_is_given() {
+    let mut watch = Watch::new(0, Some(WALL));
+    assert_eq!(watch.pass(5, false), Presence::Active);
+    let one_more = |watch: &mut Watch| {
+        let mut lease = Lease::new(
+            LeaseKey::new(&format!("s{}", watch.leases.len())),
+            Checkpoint::TrimHorizon,
+        );
+        lease.owner = Some(id("w"));
+        watch.leases.push(lease);
+    };
+    let given_at = watch.second;
+    one_more(&mut watch);
+    while watch.pass(1, false) == Presence::Active {
+        assert!(watch.second <= given_at + 8, "it has renewed nothing");
+        if watch.second.is_multiple_of(3) {
+            one_more(&mut watch);
+        }
+    }
+    assert_eq!(watch.pass(12, false), Presence::Gone);
+    let dead: Vec<(WorkerId, u64)> = (watch.liveness.dead_reports())
+        .map(|(worker, stamp)| (worker.clone(), stamp))
+        .collect();
+    assert_eq!(dead, [(id("w"), WALL)]);
+
+    // Its report is removed, its leases go to others. Another report is a sign of life.
+    (watch.reported_at, watch.leases) = (None, Vec::new());
+    assert_eq!(watch.pass(30, false), Presence::Gone);
+    watch.reported_at = Some(WALL + watch.second);
+    assert_eq!(watch.pass(1, false), Presence::Active);
+    assert_eq!(watch.liveness.dead_reports().count(), 0);
+}
+
 #[test]
 fn who_renews_without_a_report_keeps_what_it_has() {
     let mut watch = Watch::new(2, None);

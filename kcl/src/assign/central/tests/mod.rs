@@ -69,7 +69,7 @@ fn counts_after(problem: &Problem, solution: &Solution) -> Vec<usize> {
     let mut counts = vec![0; problem.workers.len()];
     for lease in &applied(problem, solution).leases {
         match lease.stands {
-            Stands::Held { by, .. } => counts[by] += 1,
+            Stands::Held { by, .. } | Stands::Awaited { by } => counts[by] += 1,
             Stands::Moving { to, .. } => counts[to] += 1,
             _ => {}
         }

@@ -69,6 +69,7 @@ fn any_lease(rng: &mut StdRng, workers: usize, skew: usize) -> LeaseLoad {
             let to = (from + rng.random_range(1..workers)) % workers;
             Stands::Moving { from, to }
         }
+        5 if rng.random_bool(0.3) => Stands::Awaited { by: somebody(rng) },
         _ => Stands::Held {
             by: somebody(rng),
             measured: rng.random_bool(0.8),
@@ -280,7 +281,7 @@ impl Case {
                 .problem
                 .leases
                 .iter()
-                .any(|l| matches!(l.stands, Stands::Moving { .. }));
+                .any(|l| matches!(l.stands, Stands::Moving { .. } | Stands::Awaited { .. }));
         // A lease assigned by this very plan is not moved by it.
         if unhindered && placed.assign.is_empty() {
             let active = || {
@@ -302,7 +303,7 @@ impl Case {
         let mut loads = vec![(0, 0.0); problem.workers.len()];
         for lease in &problem.leases {
             let workers = match lease.stands {
-                Stands::Held { by, .. } => vec![by],
+                Stands::Held { by, .. } | Stands::Awaited { by } => vec![by],
                 Stands::Moving { from, to } => vec![from, to],
                 _ => Vec::new(),
             };

@@ -259,3 +259,26 @@ fn without_grace_leases_are_assigned_away() {
     let steps = table.round(&["a"]).steps;
     assert!(matches!(&steps[..], [Step::Assign { .. }]), "{steps:?}");
 }
+
+/// Who does not know yet that it has a lease cannot hand it over: of a worker of KCL, the lease would lie until it expired.
+#[test]
+fn a_lease_is_asked_of_a_worker_that_was_seen_to_renew_it() {
+    let mut table = Table::new(rounds(by_count()), &["a"], &[None; 4]);
+    let round = table.round(&[]);
+    table.apply(&round);
+    table.workers.push("b");
+    assert_eq!(table.round(&[]).steps, [], "assigned, and not seen to be kept");
+    assert_eq!(table.round(&["a"]).steps.len(), 2);
+}
+
+#[test]
+fn the_report_of_a_dead_worker_is_to_be_removed_once() {
+    let mut table = Table::new(rounds(by_count()), &["a", "b"], &[Some("a"), Some("b")]);
+    let mut told = Vec::new();
+    for _ in 0..25 {
+        let round = table.round(&["a"]);
+        table.apply(&round);
+        told.extend(round.dead_reports);
+    }
+    assert_eq!(told, [(id("b"), WALL)]);
+}
