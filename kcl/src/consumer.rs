@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::by_record::{Counting, Fittings, RecordCounts};
-use crate::config::{ConsumerConfig, RecordOptions};
+use crate::config::{ConsumerConfig, RecordOptions, Streams};
 use crate::coordinator::Worker;
 use crate::cost::{self, CostForecast, Outlook};
 use crate::dead_letter::Sink;
@@ -22,11 +22,13 @@ use crate::metrics::{Counters, MetricsSink, MetricsSnapshot, Uploads};
 use crate::process::halt::Halt;
 use crate::process::hands::Workshop;
 use crate::processor::RecordProcessorFactory;
+use crate::source::Source as _;
 use crate::source::budget::ReadBudget;
 use crate::source::kinesis::KinesisStream;
 use crate::store::LeaseStore;
 use crate::store::dynamodb::DynamoDbLeaseStore;
 use crate::store::memory::MemoryLeaseStore;
+use crate::streams::listed::StreamTarget;
 
 /// One worker of a consumer application (KCL: `Scheduler`).
 #[derive(Debug)]
@@ -225,6 +227,7 @@ impl ConsumerBuilder {
         let own = || ReadBudget::of_bytes(config.retrieval.prefetch_bytes);
         let budget = self.budget.unwrap_or_else(own);
         let source = KinesisStream::new(&kinesis, Arc::clone(&config), budget.clone());
+        refuse_other_regions(&config, source.region().as_deref())?;
         let (bell, halt, tally, counting) =
             (Bell::new(), Halt::default(), Arc::default(), Counting::default());
         let factory = factory(Fittings {
@@ -258,6 +261,25 @@ impl ConsumerBuilder {
                 uploads: self.uploads,
             },
         })
+    }
+}
+
+/// One client asks one region. Lists that change are looked at as they come.
+fn refuse_other_regions(config: &ConsumerConfig, region: Option<&str>) -> Result<(), ConfigError> {
+    let (Streams::Several(several), Some(region)) = (&config.streams, region) else {
+        return Ok(());
+    };
+    let mut fixed = several.fixed().iter();
+    let elsewhere = fixed.find_map(|stream| match stream.target() {
+        StreamTarget::Arn(arn) if arn.region() != region => Some(arn.clone()),
+        _ => None,
+    });
+    match elsewhere {
+        Some(arn) => Err(ConfigError::OtherRegion {
+            arn,
+            region: region.to_owned(),
+        }),
+        None => Ok(()),
     }
 }
 

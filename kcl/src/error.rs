@@ -10,6 +10,7 @@ use crate::lanes::outcome::Reason;
 use crate::lease::{LeaseKey, WorkerId};
 use crate::position::{Checkpoint, Position, SequenceNumber};
 use crate::stream::{StreamName, StreamNameError};
+use crate::streams::arn::StreamArn;
 
 /// A setting is not valid; from [`ConsumerConfigBuilder::build`](crate::ConsumerConfigBuilder::build) and
 /// [`ConsumerBuilder::build`](crate::ConsumerBuilder::build).
@@ -33,6 +34,26 @@ pub enum ConfigError {
         #[from]
         source: StreamNameError,
     },
+    /// An application of several streams was given none.
+    #[error("no stream to read")]
+    NoStreams,
+    /// A stream is in the list twice.
+    #[error("stream `{stream}` is listed twice")]
+    StreamTwice {
+        /// Its name or ARN.
+        stream: String,
+    },
+    /// A stream is in another region than the Kinesis client: it takes a consumer of its own (KCL refuses it too).
+    #[error("stream `{arn}` is not in the client's region `{region}`")]
+    OtherRegion {
+        /// The stream.
+        arn: StreamArn,
+        /// The Kinesis client's region.
+        region: String,
+    },
+    /// Unlisted streams are to be read from a time, and no initial position names one.
+    #[error("unlisted streams are to be read from a timestamp, and the initial position is not one")]
+    NoTimestamp,
     /// A number or duration is out of range.
     #[error("{setting} is {given}, outside {min} to {max}")]
     OutOfRange {

@@ -21,12 +21,14 @@ use crate::lease::LeaseKey;
 use crate::process::pulse::{Call, Pulse};
 use crate::shard::progress::Nature;
 pub use crate::shard::progress::RetrievalMode;
+use crate::streams::listed::StreamTarget;
 
 /// A consumer at one moment; from [`ConsumerHandle::health`](crate::ConsumerHandle::health).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     stage: Stage,
     leases: Vec<LeaseHealth>,
+    streams: Vec<StreamHealth>,
 }
 
 /// Where a consumer is in its life.
@@ -119,6 +121,32 @@ impl RunningCall {
     }
 }
 
+/// One of several streams that the consumer reads, or was told to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamHealth {
+    stream: StreamTarget,
+    phase: StreamPhase,
+}
+
+/// How it is with a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StreamPhase {
+    /// It is there, and read.
+    Reading,
+    /// The service knows no such stream. It is looked for again.
+    Missing,
+    /// It is in another region than the Kinesis client, and not read.
+    OtherRegion,
+    /// The service does not answer what is asked about it. What is read of it is read on, and it is asked again.
+    Failing {
+        /// What failed.
+        operation: &'static str,
+        /// The service's error code, or a word of ours where no service answered.
+        code: String,
+    },
+}
+
 /// What is done with a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -150,6 +178,13 @@ impl Health {
         &self.leases
     }
 
+    /// The streams it was told to read, where it reads several; empty in an application of one. A stream that cannot be read does
+    /// not make the consumer unready, since it is no reason to keep from the others.
+    #[must_use]
+    pub fn streams(&self) -> &[StreamHealth] {
+        &self.streams
+    }
+
     /// Whether the consumer has not ended. For a liveness probe: when this is false, only a new consumer helps.
     #[must_use]
     pub fn is_live(&self) -> bool {
@@ -161,6 +196,20 @@ impl Health {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.stage == Stage::Running && self.leases.iter().all(LeaseHealth::is_well)
+    }
+}
+
+impl StreamHealth {
+    /// Which stream.
+    #[must_use]
+    pub fn stream(&self) -> &StreamTarget {
+        &self.stream
+    }
+
+    /// How it is with it.
+    #[must_use]
+    pub fn phase(&self) -> &StreamPhase {
+        &self.phase
     }
 }
 
@@ -256,6 +305,7 @@ impl LeasePhase {
 pub(crate) struct ConsumerState {
     pub(crate) stage: Stage,
     pub(crate) leases: BTreeMap<LeaseKey, LeaseState>,
+    pub(crate) streams: BTreeMap<StreamTarget, StreamPhase>,
 }
 
 /// One lease on the board.
@@ -269,9 +319,14 @@ pub(crate) struct LeaseState {
 impl ConsumerState {
     pub(crate) fn health(&self) -> Health {
         let leases = self.leases.iter();
+        let stream = |(stream, phase): (&StreamTarget, &StreamPhase)| StreamHealth {
+            stream: stream.clone(),
+            phase: phase.clone(),
+        };
         Health {
             stage: self.stage,
             leases: leases.map(|(key, state)| LeaseHealth::of(key, state)).collect(),
+            streams: self.streams.iter().map(stream).collect(),
         }
     }
 }
@@ -281,6 +336,7 @@ impl Health {
         Self {
             stage: Stage::Ended,
             leases: Vec::new(),
+            streams: Vec::new(),
         }
     }
 }
@@ -334,6 +390,7 @@ mod tests {
                     (key(number), LeaseState { phase, pulse })
                 })
                 .collect(),
+            streams: BTreeMap::new(),
         }
     }
 

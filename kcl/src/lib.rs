@@ -89,6 +89,7 @@ pub use config::{
     BatchOptions, CheckpointPolicy, ConsumerConfig, ConsumerConfigBuilder, InitialPosition, KCL_SETTINGS,
     KclConnection, KclProperties, MetricsConfig, MetricsDimension, MetricsLevel, NoteKind, OnDeadline,
     OnTrimmed, PropertiesError, PropertyNote, RecordOptions, RecordOptionsBuilder, Retrieval, ShardStart,
+    StreamTracker,
 };
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, RunEnd, RunSummary};
 pub use error::{BoxError, CheckpointError, ConfigError, RunError, StoreError};
@@ -106,6 +107,8 @@ pub use store::LeaseStore;
 pub use store::dynamodb::DynamoDbLeaseStore;
 pub use store::memory::MemoryLeaseStore;
 pub use stream::{ShardContext, StreamName, StreamNameError};
+pub use streams::arn::{StreamArn, StreamArnError};
+pub use streams::listed::{StreamConfig, StreamTarget};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -92,7 +92,6 @@ impl Stream {
     }
 
     /// One of several.
-    #[cfg(test)]
     pub(crate) fn one_of_several(id: StreamId, arn: StreamArn, position: InitialPosition) -> Self {
         Self(Arc::new(Identity {
             name: id.name().clone(),

@@ -11,6 +11,7 @@ mod positions;
 mod properties;
 mod records;
 mod retrieval;
+mod streams;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,9 @@ pub use positions::{OnTrimmed, ShardStart};
 pub use properties::{KCL_SETTINGS, KclConnection, KclProperties, NoteKind, PropertiesError, PropertyNote};
 pub use records::{BatchOptions, OnDeadline, RecordOptions, RecordOptionsBuilder};
 pub(crate) use retrieval::Reads;
+pub use streams::StreamTracker;
+use streams::{Listing, Wanted};
+pub(crate) use streams::{Several, Streams};
 pub(crate) use watch::Watching;
 
 /// Everything a consumer needs to know. Made by [`ConsumerConfig::builder`].
@@ -53,7 +57,7 @@ pub(crate) use watch::Watching;
 #[derive(Debug, Clone)]
 pub struct ConsumerConfig {
     application: String,
-    stream: StreamName,
+    pub(crate) streams: Streams,
     worker_id: WorkerId,
     initial_position: InitialPosition,
     seed: Option<u64>,
@@ -100,24 +104,10 @@ impl ConsumerConfig {
     /// Starts a configuration with the two things that have no default.
     ///
     /// `application_name` names the application and its lease table: workers with the same name share the stream, another
-    /// name reads the stream anew. Use a name for one stream only: nothing in the lease table tells streams apart.
+    /// name reads the stream anew. Use a name for one stream only: nothing in the lease table tells streams apart. For
+    /// several streams see [`of_streams`](Self::of_streams).
     pub fn builder(application_name: &str, stream_name: &str) -> ConsumerConfigBuilder {
-        ConsumerConfigBuilder {
-            application: application_name.to_owned(),
-            stream: stream_name.to_owned(),
-            worker_id: None,
-            initial_position: InitialPosition::default(),
-            seed: None,
-            leasing: Leasing::default(),
-            retrieval: Reads::default(),
-            fan_out: FanOut::default(),
-            watching: Watching::default(),
-            coordination: Coordination::default(),
-            membership: Membership::default(),
-            metrics: MetricsConfig::default(),
-            checkpointing: Checkpointing::default(),
-            positions: Positions::default(),
-        }
+        ConsumerConfigBuilder::new(application_name, Wanted::One(stream_name.to_owned()))
     }
 
     /// The application's name.
@@ -126,15 +116,19 @@ impl ConsumerConfig {
         &self.application
     }
 
-    /// The stream to read.
+    /// The stream to read. `None` where there are several.
     #[must_use]
-    pub fn stream(&self) -> &StreamName {
-        &self.stream
+    pub fn stream(&self) -> Option<&StreamName> {
+        match &self.streams {
+            Streams::One(name) => Some(name),
+            Streams::Several(_) => None,
+        }
     }
 
     /// The stream of an application that has only one.
     pub(crate) fn only_stream(&self) -> Option<Stream> {
-        Some(Stream::only(self.stream.clone(), self.initial_position))
+        let name = self.stream()?.clone();
+        Some(Stream::only(name, self.initial_position))
     }
 
     /// The streams to read, as far as they are known before the start.
@@ -169,7 +163,8 @@ impl ConsumerConfig {
 #[must_use = "a builder does nothing until it is built"]
 pub struct ConsumerConfigBuilder {
     application: String,
-    stream: String,
+    wanted: Wanted,
+    listing: Listing,
     worker_id: Option<String>,
     initial_position: InitialPosition,
     seed: Option<u64>,
@@ -185,6 +180,26 @@ pub struct ConsumerConfigBuilder {
 }
 
 impl ConsumerConfigBuilder {
+    fn new(application_name: &str, wanted: Wanted) -> Self {
+        Self {
+            application: application_name.to_owned(),
+            wanted,
+            listing: Listing::default(),
+            worker_id: None,
+            initial_position: InitialPosition::default(),
+            seed: None,
+            leasing: Leasing::default(),
+            retrieval: Reads::default(),
+            fan_out: FanOut::default(),
+            watching: Watching::default(),
+            coordination: Coordination::default(),
+            membership: Membership::default(),
+            metrics: MetricsConfig::default(),
+            checkpointing: Checkpointing::default(),
+            positions: Positions::default(),
+        }
+    }
+
     /// The worker's name, unique among the application's live workers (KCL: `workerIdentifier`): 1 to 256 characters.
     ///
     /// A name that stays the same over restarts gets its leases back at once. Of two live workers of the same name one finds
@@ -214,7 +229,7 @@ impl ConsumerConfigBuilder {
                 TABLE_NAME_RULE,
             ));
         }
-        let stream = StreamName::new(&self.stream)?;
+        let streams = Streams::of(self.wanted, self.listing, self.initial_position)?;
         if self
             .worker_id
             .as_ref()
@@ -238,7 +253,7 @@ impl ConsumerConfigBuilder {
         self.checkpointing.check()?;
         Ok(ConsumerConfig {
             application: self.application,
-            stream,
+            streams,
             worker_id,
             initial_position: self.initial_position,
             seed: self.seed,

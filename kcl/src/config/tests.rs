@@ -11,7 +11,7 @@ fn builder() -> ConsumerConfigBuilder {
 fn defaults_are_those_of_the_kcl_where_it_has_them() {
     let config = builder().build().unwrap();
     assert_eq!(config.application_name(), "stock");
-    assert_eq!(config.stream().as_str(), "sales");
+    assert_eq!(config.stream().unwrap().as_str(), "sales");
     assert_eq!(config.lease_table_name(), "stock");
     assert_eq!(config.initial_position(), InitialPosition::TrimHorizon);
     assert_eq!(config.leasing.failover, Duration::from_secs(10));

@@ -96,7 +96,8 @@ impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
     /// Whether all of these streams could be compared.
     async fn look_and_compare(&mut self, streams: &[Stream]) -> bool {
         let mut listed = Vec::new();
-        for stream in streams {
+        let directory = self.shop.streams.borrow().clone();
+        for stream in streams.iter().filter(|stream| directory.has(stream)) {
             match self.shop.source.list_shards(stream).await {
                 Ok(shards) => listed.push((stream, ShardGraph::new(shards))),
                 Err(failure) => {
@@ -133,11 +134,16 @@ impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
     ) -> Result<(), StoreError> {
         let store = &self.shop.store;
         let id = stream.id();
+        let rows = rows_of(id, table);
+        if id.is_some() && rows.leases.is_empty() && rows.skipped.is_empty() {
+            // Of several streams, one without any lease is either new, and about to get them, or was just left.
+            return Ok(());
+        }
         let audit = self
             .audits
             .entry(id.cloned())
             .or_insert_with(|| Audit::new(ROUNDS));
-        let findings = audit.on_round(shards, &rows_of(id, table), stream.start());
+        let findings = audit.on_round(shards, &rows, stream.start());
         if let Some(why) = &findings.distrust {
             warn!(stream = %stream, error = ?why, "listing of shards contradicts itself, the next one counts");
         }
@@ -179,8 +185,9 @@ pub(super) async fn create_missing<S: Source, F>(
     shop: &Workshop<S, F>,
     stream: &Stream,
     shards: &[Shard],
+    table: &Listing,
 ) -> Result<usize, StoreError> {
-    let listing = rows_of(stream.id(), &shop.store.list().await?);
+    let listing = rows_of(stream.id(), table);
     let is_listed = |key: &LeaseKey| shards.iter().any(|shard| shard.id.as_str() == key.as_str());
     for row in &listing.skipped {
         if let Some(key) = row.key.as_ref().filter(|key| is_listed(key)) {

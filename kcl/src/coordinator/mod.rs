@@ -19,6 +19,7 @@ mod reporter;
 mod shards;
 mod shutdown;
 mod start;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,8 @@ use self::leader::Leader;
 use self::membership::{Membership, follow};
 use self::reporter::report;
 use self::shards::{Shards, Then};
+use self::streams::Desk;
+use crate::config::Streams;
 use crate::consumer::{RunEnd, RunSummary};
 use crate::error::RunError;
 use crate::events::ConsumerEvent;
@@ -67,7 +70,7 @@ impl<S: Source, F: RecordProcessorFactory> Worker<S, F> {
     pub(crate) async fn run(self) -> Result<RunSummary, RunError> {
         let span = tracing::info_span!(
             "kcl.worker",
-            stream = %self.shop.config.stream(),
+            stream = self.shop.config.stream().map(tracing::field::display),
             worker_id = %self.shop.config.worker_id(),
         );
         match rooms::open(move |rooms| self.run_in(rooms))
@@ -100,6 +103,7 @@ impl<S: Source, F: RecordProcessorFactory> Worker<S, F> {
             shop, stop, board, ..
         } = self;
         let (board, news) = (Arc::new(board), Arc::new(Notify::new()));
+        let floor = rooms.floor().clone();
         let mut shards = Shards::new(
             Arc::clone(&shop),
             rooms,
@@ -118,6 +122,18 @@ impl<S: Source, F: RecordProcessorFactory> Worker<S, F> {
 
         let membership: Arc<Membership> = Arc::new(Membership::new(fleet));
         let mut offices = Offices::open(&shop, &membership, &news, shards.measure());
+        if let Streams::Several(several) = shop.config.streams.clone() {
+            let desk = Desk {
+                shop: Arc::clone(&shop),
+                several,
+                membership: Arc::clone(&membership),
+                leads: offices.leads.clone(),
+                news: Arc::clone(&news),
+                board: Arc::downgrade(&board),
+                floor: floor.clone(),
+            };
+            offices.auditing.spawn(desk.run());
+        }
         let mut assigner = Assigner::new(Arc::clone(&shop), Arc::clone(&membership), stop.clone());
         let ended = tokio::select! {
             biased;

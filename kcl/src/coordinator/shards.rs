@@ -37,6 +37,8 @@ pub(super) struct Shards<S: Source, F> {
     board: Weak<watch::Sender<ConsumerState>>,
     tasks: JoinSet<Exit>,
     running: HashMap<LeaseKey, Nudge>,
+    /// Asks one of them to stop.
+    stops: HashMap<LeaseKey, CancellationToken>,
     /// Leases whose processor panicked, or whose reading stood still: not taken again before this.
     cooling: HashMap<LeaseKey, Instant>,
     /// Asks all of them to stop.
@@ -89,6 +91,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
             board,
             tasks: JoinSet::new(),
             running: HashMap::new(),
+            stops: HashMap::new(),
             cooling: HashMap::new(),
             stop: CancellationToken::new(),
             cut: CancellationToken::new(),
@@ -125,6 +128,8 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
         let shard = ShardContext::in_stream(&stream, shard_id, config.worker_id().clone());
         self.running.insert(key.clone(), handle.nudge());
         let pulse = Pulse::new(key.clone(), self.shop.bell.clone(), self.shop.counters.clone());
+        let stop = self.stop.child_token();
+        self.stops.insert(key.clone(), stop.clone());
         self.show(|state| {
             let shown = LeaseState {
                 phase: LeasePhase::WaitingForParents,
@@ -141,7 +146,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
             keeper: handle.clone(),
             pulse,
             entry: Entry::new(Weak::clone(&self.board), key),
-            stop: self.stop.clone(),
+            stop,
         };
         let supervised = Supervised {
             job,
@@ -153,6 +158,16 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
         self.summary.leases_taken += 1;
         self.shop.counters.add(Metric::TakenLeases, 1);
         self.shop.counters.set(Metric::CurrentLeases, self.running.len());
+    }
+
+    /// Asks the shards to end whose streams are not read any more.
+    pub(super) fn leave_streams(&self) {
+        let streams = self.shop.streams.borrow();
+        for (key, stop) in &self.stops {
+            if streams.of_key(key).is_none() {
+                stop.cancel();
+            }
+        }
     }
 
     /// Has a lease's keeper look at its row, if the lease is held.
@@ -210,6 +225,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
     pub(super) fn on_exit(&mut self, exit: Exit) -> Then {
         let Exit { key, end, parting } = exit;
         self.running.remove(&key);
+        self.stops.remove(&key);
         self.shop.counters.set(Metric::CurrentLeases, self.running.len());
         self.shop
             .counters

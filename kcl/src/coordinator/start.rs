@@ -128,7 +128,7 @@ async fn sync_leases<S: Source, F>(
     let synced = until(
         patience,
         jitter,
-        || create_missing(shop, stream, shards),
+        || async { create_missing(shop, stream, shards, &shop.store.list().await?).await },
         StoreError::is_retryable,
     );
     synced.await.map_err(|source| unusable(shop, source))

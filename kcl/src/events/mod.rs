@@ -16,10 +16,12 @@ use tokio::sync::broadcast;
 
 pub use self::record::RecordEvent;
 pub use self::stream::Events;
-use crate::lease::{LeaseKey, WorkerId};
+use crate::lease::{LeaseKey, StreamId, WorkerId};
 use crate::position::{Checkpoint, Position, SequenceNumber};
 use crate::shard::progress::RetrievalMode;
 use crate::stream::StreamName;
+use crate::streams::listed::StreamTarget;
+use crate::streams::tracker::Why;
 
 /// One thing that happened to this worker, or that it noticed of the others.
 #[derive(Debug, Clone, PartialEq)]
@@ -202,6 +204,48 @@ pub enum ConsumerEvent {
     },
     /// Something happened to a single record, where records are handled one by one.
     Record(RecordEvent),
+    /// One of several streams is read, and its shards have their leases.
+    StreamAdded {
+        /// Which.
+        stream: StreamId,
+        /// Leases created by this worker.
+        leases_created: usize,
+    },
+    /// One of several streams is read no more by this worker.
+    StreamLeft {
+        /// Which.
+        stream: StreamId,
+        /// Why.
+        why: Why,
+    },
+    /// Leases of a stream that is done with were deleted by this worker.
+    StreamLeasesDeleted {
+        /// Which.
+        stream: StreamId,
+        /// How many.
+        leases: usize,
+    },
+    /// The table holds leases of a stream that this worker was never told to read. They are left alone. Told once.
+    StreamLeftAlone {
+        /// Which.
+        stream: StreamId,
+    },
+    /// One of several streams cannot be read, or not be looked at; the others go on. Told once for each reason in a row.
+    StreamFailed {
+        /// Which.
+        stream: StreamTarget,
+        /// What failed.
+        operation: &'static str,
+        /// The service's error code, or a word of ours where no service answered.
+        code: String,
+        /// How long until it is tried again; `None`: not before the list changes.
+        retry_in: Option<Duration>,
+    },
+    /// The application's list of streams was not to be had; the last one stays in force.
+    StreamListFailed {
+        /// What the tracker said.
+        error: String,
+    },
     /// The worker was asked to stop, or has to, and gives up its leases.
     Stopping {
         /// How many leases it holds.

@@ -9,6 +9,7 @@ use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
 
 use super::graph::ShardGraph;
 use crate::lease::Lease;
+use crate::store::Listing;
 
 /// Remembers the first hole of each round until it has been seen often enough.
 #[derive(Debug, Clone)]
@@ -45,6 +46,15 @@ impl HoleWatch {
         self.seen = Some((hole, rounds));
         None
     }
+}
+
+/// Whether the unfinished leases of a stream are known to cover all hash keys, so that no shard can lack one. A row that
+/// cannot be read, or that has no range, leaves it unknown.
+#[must_use]
+pub(crate) fn is_covered(rows: &Listing) -> bool {
+    let open = rows.leases.iter().filter(|lease| !lease.is_finished());
+    let ranges: Option<Vec<HashKeyRange>> = open.map(|lease| lease.hash_range).collect();
+    rows.skipped.is_empty() && ranges.is_some_and(|ranges| first_hole(ranges).is_none())
 }
 
 /// The first hash keys that no unfinished lease covers.

@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     IteratorExpired,
     /// The listing has to begin again.
     TokenExpired,
+    /// There is another stream of that name now.
+    Recreated,
     /// A place that the service does not know, or another mistake of ours.
     InvalidArgument,
     AccessDenied,

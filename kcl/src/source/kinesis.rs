@@ -9,11 +9,12 @@ use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{self, ShardIteratorType};
 use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::budget::{ReadBudget, SharedRate};
 use super::failure::{Failure, Kind};
 use super::fan_out::{Connections, Registrar, ShardReader};
+use super::identity::Identities;
 use super::listing::Listings;
 use super::tip::last_before;
 use super::{RawRecord, ShardEnd, Source};
@@ -25,6 +26,8 @@ use crate::shard::start::StartAt;
 use crate::shard_sync::Shard;
 use crate::shard_sync::children::ChildShard;
 use crate::stream::Stream;
+use crate::streams::listed::StreamTarget;
+use crate::streams::roster::Described;
 
 /// The streams of one account and region. Reads are repeated by their reader, so the SDK repeats none; listings are repeated by the SDK.
 #[derive(Debug, Clone)]
@@ -37,6 +40,7 @@ pub(crate) struct KinesisStream {
     registrar: Registrar,
     connections: Connections,
     region: Arc<str>,
+    identities: Identities,
 }
 
 /// One answer of GetRecords.
@@ -106,6 +110,7 @@ impl KinesisStream {
             connections: Connections::new(subscribing),
             control,
             listings: Listings::of(&config),
+            identities: Identities::default(),
             config,
             budget,
         }
@@ -201,8 +206,16 @@ impl KinesisStream {
         })
     }
 
+    /// Fails unless a stream is known, since `age` at most, to be the one it was.
+    pub(crate) async fn ensure_same(&self, stream: &Stream, age: Duration) -> Result<(), Failure> {
+        self.identities
+            .ensure(&self.control, &self.listings, stream, age)
+            .await
+    }
+
     /// What it means that a read says there is no such thing: the end of the shard, if its stream is still there without it.
     pub(crate) async fn is_shard_gone(&self, stream: &Stream, shard: &ShardId) -> Result<bool, Failure> {
+        self.ensure_same(stream, Duration::ZERO).await?;
         let shards = self.list_shards(stream).await?;
         Ok(!shards.is_empty() && shards.iter().all(|listed| listed.id != *shard))
     }
@@ -210,6 +223,20 @@ impl KinesisStream {
 
 impl Source for KinesisStream {
     type Reader = ShardReader;
+
+    async fn describe(&self, target: &StreamTarget) -> Result<Described, Failure> {
+        self.identities
+            .describe(&self.control, &self.listings, target)
+            .await
+    }
+
+    fn region(&self) -> Option<String> {
+        self.data.config().region().map(ToString::to_string)
+    }
+
+    fn doubts(&self) -> Arc<Notify> {
+        self.identities.doubts()
+    }
 
     async fn list_shards(&self, stream: &Stream) -> Result<Vec<Shard>, Failure> {
         const OPERATION: &str = "ListShards";

@@ -4,6 +4,7 @@ pub(crate) mod ahead;
 pub(crate) mod budget;
 pub(crate) mod failure;
 pub(crate) mod fan_out;
+mod identity;
 pub(crate) mod kinesis;
 mod listing;
 pub(crate) mod polling;
@@ -13,10 +14,12 @@ mod tip;
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use kinesis_aggregation::{Deaggregated, HashKeyRange, OutOfRange, RawReason, ShardId, deaggregate};
+use tokio::sync::Notify;
 use tracing::{trace, warn};
 
 use self::failure::Failure;
@@ -29,10 +32,21 @@ use crate::shard::start::StartAt;
 use crate::shard_sync::Shard;
 use crate::shard_sync::children::ChildShard;
 use crate::stream::Stream;
+use crate::streams::listed::StreamTarget;
+use crate::streams::roster::Described;
 
 /// Streams, as far as a consumer needs them.
 pub(crate) trait Source: fmt::Debug + Send + Sync + 'static {
     type Reader: Reader;
+
+    /// What a stream is, and that it is there.
+    fn describe(&self, target: &StreamTarget) -> impl Future<Output = Result<Described, Failure>> + Send;
+
+    /// Where the streams are, if that is known.
+    fn region(&self) -> Option<String>;
+
+    /// Told when somebody finds that the streams may not be what they were.
+    fn doubts(&self) -> Arc<Notify>;
 
     /// All shards a stream still lists.
     fn list_shards(&self, stream: &Stream) -> impl Future<Output = Result<Vec<Shard>, Failure>> + Send;

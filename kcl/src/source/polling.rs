@@ -103,6 +103,8 @@ impl PollingReader {
         if let Some(iterator) = &self.iterator {
             return Ok(iterator.clone());
         }
+        // What is read must be of the stream that the lease is of.
+        self.source.ensure_same(&self.stream, SAME_FOR).await?;
         let place = self
             .start
             .resume(self.reached.fetched.as_ref(), self.reached.first_asked);
@@ -121,6 +123,7 @@ impl PollingReader {
         let iterator = match answer {
             Err(failure) if failure.kind == Kind::InvalidArgument => match place.when_refused() {
                 Some(instead) => {
+                    self.source.ensure_same(&self.stream, Duration::ZERO).await?;
                     warn!(shard_id = %self.shard, position = ?place, error = %chain(&failure), "place is not usable any more, reading on with the oldest record kept");
                     self.source
                         .shard_iterator(&self.stream, &self.shard, &instead)
@@ -263,6 +266,8 @@ fn now() -> std::time::Instant {
 const MIN_PAUSE: Duration = Duration::from_millis(250);
 /// Source: AWS API reference, GetRecords: after 10 MiB in one call a shard refuses for up to five seconds.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// Ours: as often as streams are looked at anyway. A place that is refused, or a read that finds nothing, asks at once.
+const SAME_FOR: Duration = Duration::from_secs(120);
 /// Ours: a line a minute or so while it lasts.
 const LOUD_AFTER: u32 = 12;
 

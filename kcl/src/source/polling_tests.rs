@@ -27,7 +27,7 @@ fn budget() -> ReadBudget {
 fn reader(rules: &[&Rule], start: StartAt) -> PollingReader {
     let client = mock_client!(aws_sdk_kinesis, RuleMode::Sequential, rules);
     let config = Arc::new(ConsumerConfig::builder("app", "sales").build().unwrap());
-    let stream = Stream::only(config.stream().clone(), config.initial_position());
+    let stream = config.only_stream().unwrap();
     let source = KinesisStream::new(&client.config().to_builder(), config, budget());
     let (shard, range) = (ShardId::from_number(0), HashKeyRange::FULL);
     let (reached, meter) = (Reached::default(), Meter::for_tests());

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::failure::{Failure, Kind};
@@ -17,6 +18,8 @@ use crate::shard::progress::Heard;
 use crate::shard::start::StartAt;
 use crate::shard_sync::Shard;
 use crate::stream::Stream;
+use crate::streams::listed::StreamTarget;
+use crate::streams::roster::Described;
 
 /// A stream. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -121,6 +124,18 @@ impl ScriptedStream {
 
 impl Source for ScriptedStream {
     type Reader = ScriptedReader;
+
+    async fn describe(&self, target: &StreamTarget) -> Result<Described, Failure> {
+        panic!("no test asks what `{target}` is")
+    }
+
+    fn region(&self) -> Option<String> {
+        None
+    }
+
+    fn doubts(&self) -> Arc<Notify> {
+        Arc::default()
+    }
 
     async fn list_shards(&self, _: &Stream) -> Result<Vec<Shard>, Failure> {
         let state = self.state.lock().unwrap();

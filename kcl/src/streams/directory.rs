@@ -25,6 +25,15 @@ impl Directory {
         }
     }
 
+    /// Whether a stream is read.
+    pub(crate) fn has(&self, stream: &Stream) -> bool {
+        match (self, stream.id()) {
+            (Self::One(one), None) => one == stream,
+            (Self::Several(streams), Some(id)) => streams.contains_key(id),
+            _ => false,
+        }
+    }
+
     /// All of them.
     pub(crate) fn streams(&self) -> Vec<Stream> {
         match self {

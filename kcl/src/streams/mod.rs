@@ -2,8 +2,12 @@
 //!
 //! - [`arn`]: how a stream is named across accounts and regions.
 //! - `directory`: those that are read, by the keys of their leases.
+//! - [`listed`]: what an application says of a stream.
+//! - `roster`: whom to ask the service about, and when.
 //! - [`tracker`]: from the list that is wanted and the streams that have leases, to what should change.
 
 pub mod arn;
 pub(crate) mod directory;
+pub mod listed;
+pub(crate) mod roster;
 pub mod tracker;

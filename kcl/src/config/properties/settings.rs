@@ -189,12 +189,12 @@ impl Reading {
             return Err(missing("applicationName"));
         }
         if let Some(arn) = &self.arn {
-            self.builder.stream = arn.name().as_str().to_owned();
+            self.builder.read_only(arn.name().as_str());
             self.connection
                 .region
                 .get_or_insert_with(|| arn.region().to_owned());
         }
-        if self.builder.stream.is_empty() {
+        if self.builder.names_no_stream() {
             return Err(missing("streamName"));
         }
         let position = self.timestamp.map(InitialPosition::AtTimestamp).or(self.position);
@@ -253,7 +253,7 @@ impl Reading {
     fn identity(&mut self, value: &Value<'_>) -> Taken {
         match value.setting {
             "applicationName" => value.text.clone_into(&mut self.builder.application),
-            "streamName" => value.text.clone_into(&mut self.builder.stream),
+            "streamName" => self.builder.read_only(value.text),
             "streamArn" => {
                 let arn =
                     StreamArn::parse(value.text).map_err(|_| value.unexpected("the ARN of a stream"))?;

@@ -60,7 +60,7 @@ fn the_sample_of_a_client_library_is_read() {
     let read = read(SAMPLE);
     let config = read.config();
     assert_eq!(config.application_name(), "PythonKCLSample");
-    assert_eq!(config.stream().as_str(), "words");
+    assert_eq!(config.stream().unwrap().as_str(), "words");
     assert_eq!(config.worker_id().as_str(), "host-1");
     assert_eq!(config.initial_position(), InitialPosition::TrimHorizon);
     assert_eq!(

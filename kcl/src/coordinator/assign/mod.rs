@@ -2,7 +2,7 @@
 
 mod takes;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use crate::handover::farewell::farewells;
 use crate::lease::observed::Observed;
 use crate::lease::renewal::Pace;
 use crate::lease::scan_pace::{ScanPace, Sight};
-use crate::lease::{Lease, LeaseKey, WorkerId};
+use crate::lease::{Lease, LeaseKey, StreamId, WorkerId};
 use crate::metrics::Metric;
 use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
@@ -56,6 +56,8 @@ pub(super) struct Assigner<S: Source, F> {
     full_look: Option<Instant>,
     /// When a lease was last taken from a worker that cannot be asked.
     stolen_at: Option<Instant>,
+    /// Streams that have rows and are not read.
+    strangers: BTreeSet<StreamId>,
     /// This worker found leases of its name when it came: if another one has the id, that one was first.
     came_second: bool,
 }
@@ -81,6 +83,7 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             rounds: 0,
             full_look: None,
             stolen_at: None,
+            strangers: BTreeSet::new(),
             came_second: false,
         }
     }
@@ -91,6 +94,7 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
     /// When this worker cannot go on: the table refuses it for good, or another worker has its id.
     #[tracing::instrument(name = "kcl.assign", skip_all)]
     pub(super) async fn round(&mut self, shards: &mut Shards<S, F>) -> Result<Instant, RunError> {
+        shards.leave_streams();
         if let Some(next) = self.discover(shards).await {
             return Ok(next);
         }
@@ -157,12 +161,24 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         Ok(self.next_look(now))
     }
 
-    /// What there is to plan about: rows of streams that are not read are none of this worker's business.
-    fn of_streams_read(&self, mut listing: Listing) -> Listing {
-        let streams = self.shop.streams.borrow();
-        listing
-            .leases
-            .retain(|lease| streams.of_key(&lease.key).is_some());
+    /// What there is to plan about: rows of streams that are not read are none of this worker's business. The first of a stream
+    /// may mean that another worker knows more of it.
+    fn of_streams_read(&mut self, mut listing: Listing) -> Listing {
+        let mut strangers = BTreeSet::new();
+        {
+            let streams = self.shop.streams.borrow();
+            listing.leases.retain(|lease| {
+                let is_read = streams.of_key(&lease.key).is_some();
+                if !is_read {
+                    strangers.extend(lease.key.stream());
+                }
+                is_read
+            });
+        }
+        if !strangers.is_subset(&self.strangers) {
+            self.shop.source.doubts().notify_one();
+        }
+        self.strangers = strangers;
         listing
     }
 
