@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 
 use clap::{Args, ValueEnum};
+use kcl::Retrieval;
 
 use crate::endpoint::Endpoint;
 use crate::meter::Figures;
 use crate::producer::Tickets;
 use crate::workload::Workload;
-use crate::{BoxError, consumer, low_rate, memory, producer};
+use crate::{BoxError, consumer, consumer_floor, low_rate, memory, producer};
 
 /// Who does the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -27,10 +28,16 @@ pub(crate) enum Who {
     LowRate,
     /// Our producer, its endpoint gone and its budget used up; `--records` are the seconds.
     Memory,
-    /// Our consumer.
+    /// Our producer without aggregates, to feed consumers.
+    Plain,
+    /// Our consumer, polling.
     Consumer,
-    /// The bare client reading the same records.
+    /// The bare client polling the same records.
     ConsumerFloor,
+    /// Our consumer, by enhanced fan-out.
+    FanOut,
+    /// The bare client subscribing to the same records.
+    FanOutFloor,
 }
 
 /// The arguments of one case.
@@ -51,6 +58,9 @@ pub(crate) struct Case {
     /// Where the producer leaves the shapes of its requests, and the floor finds them.
     #[arg(long)]
     pub(crate) shapes: PathBuf,
+    /// Whether the records of consumers are in aggregates.
+    #[arg(long)]
+    pub(crate) aggregated: bool,
     /// Distinguishes the consumer application of each round.
     #[arg(long, default_value = "bench")]
     pub(crate) application: String,
@@ -67,6 +77,7 @@ impl Case {
             records,
             size,
             shapes: std::env::temp_dir().join(format!("kinesis-bench-{}.json", std::process::id())),
+            aggregated: false,
             application: "bench".to_owned(),
         }
     }
@@ -91,8 +102,11 @@ impl Case {
             Who::LowRate => runtime.block_on(low_rate::ours(self)),
             Who::Memory => runtime.block_on(memory::ours(self)),
             Who::ProducerFloor => runtime.block_on(producer::floor(self)),
-            Who::Consumer => runtime.block_on(consumer::ours(self)),
-            Who::ConsumerFloor => runtime.block_on(consumer::floor(self)),
+            Who::Plain => runtime.block_on(producer::plain(self)),
+            Who::Consumer => runtime.block_on(consumer::ours(self, Retrieval::Polling)),
+            Who::FanOut => runtime.block_on(consumer::ours(self, Retrieval::FanOut)),
+            Who::ConsumerFloor => runtime.block_on(consumer_floor::polling(self)),
+            Who::FanOutFloor => runtime.block_on(consumer_floor::fan_out(self)),
         }?;
         println!("{}", figures.to_json());
         Ok(())
@@ -143,6 +157,9 @@ impl Case {
             .arg("--shapes")
             .arg(&self.shapes)
             .stderr(Stdio::inherit());
+        if self.aggregated {
+            command.arg("--aggregated");
+        }
         Ok(command)
     }
 }

@@ -1,23 +1,21 @@
-//! The consumer and its floor.
+//! The consumer, by polling and by enhanced fan-out.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_kinesis::types::ShardIteratorType;
-use futures::future::try_join_all;
 use kcl::{
-    Checkpointer, Consumer, ConsumerConfig, InitialPosition, RecordBatch, RecordProcessor, ShardContext,
+    Checkpointer, Consumer, ConsumerConfig, InitialPosition, ReadBudget, RecordBatch, RecordProcessor,
+    Retrieval, ShardContext,
 };
-use md5::{Digest, Md5};
 
 use crate::BoxError;
 use crate::case::Case;
 use crate::meter::Figures;
 use crate::producer::client;
 use crate::shapes::Recorder;
-use crate::workload::Events;
 
 /// What the processors of all shards saw.
 #[derive(Debug, Default)]
@@ -52,7 +50,7 @@ impl RecordProcessor for Counter {
 }
 
 /// Reads the stream through kcl, one worker, until every record was seen.
-pub(crate) async fn ours(case: &Case) -> Result<Figures, BoxError> {
+pub(crate) async fn ours(case: &Case, retrieval: Retrieval) -> Result<Figures, BoxError> {
     let recorder = Recorder::default();
     let workload = case.workload();
     let dynamodb = aws_sdk_dynamodb::Client::from_conf(
@@ -65,6 +63,7 @@ pub(crate) async fn ours(case: &Case) -> Result<Figures, BoxError> {
     );
     let config = ConsumerConfig::builder(&case.application, &case.stream)
         .initial_position(InitialPosition::TrimHorizon)
+        .retrieval(retrieval)
         .build()?;
     let seen = Arc::new(Seen::default());
     let wanted = workload.records as u64;
@@ -78,6 +77,8 @@ pub(crate) async fn ours(case: &Case) -> Result<Figures, BoxError> {
     let consumer = Consumer::builder(config)
         .kinesis_client(client(&case.kinesis, Some(&recorder)))
         .dynamodb_client(dynamodb)
+        // The endpoint has no limits; what a limiter waits for is not what this measures.
+        .read_budget(ReadBudget::of_bytes(BUDGET).without_byte_rate())
         .build(factory)?;
 
     let started = Instant::now();
@@ -94,67 +95,8 @@ pub(crate) async fn ours(case: &Case) -> Result<Figures, BoxError> {
     Ok(figures)
 }
 
-/// Reads the same Kinesis records by the bare client, and computes the MD5 sums: one for each aggregate, one for
-/// each key.
-pub(crate) async fn floor(case: &Case) -> Result<Figures, BoxError> {
-    let client = client(&case.kinesis, None);
-    let workload = case.workload();
-    let listed = client.list_shards().stream_name(&case.stream).send().await?;
-
-    let started = Instant::now();
-    let shards = listed.shards();
-    let share = workload.records.div_ceil(shards.len().max(1));
-    let read = try_join_all(
-        shards
-            .iter()
-            .map(|shard| read_shard(&client, case, shard.shard_id(), share)),
-    )
-    .await?;
-
-    let mut figures = Figures::of_this_process(started.elapsed())?;
-    figures.records = workload.records as u64;
-    figures.bytes = (workload.records * workload.size) as u64;
-    figures.requests = read.iter().map(|(calls, _)| calls).sum();
-    figures.kinesis_records = read.iter().map(|(_, records)| records).sum();
-    Ok(figures)
-}
-
-/// Reads one shard to its tip; the number of calls and of records.
-async fn read_shard(
-    client: &aws_sdk_kinesis::Client,
-    case: &Case,
-    shard: &str,
-    keys: usize,
-) -> Result<(u64, u64), BoxError> {
-    let mut events = Events::new(1, 11);
-    for _ in 0..keys {
-        std::hint::black_box(Md5::digest(events.key().as_bytes()));
-    }
-    let mut iterator = client
-        .get_shard_iterator()
-        .stream_name(&case.stream)
-        .shard_id(shard)
-        .shard_iterator_type(ShardIteratorType::TrimHorizon)
-        .send()
-        .await?
-        .shard_iterator;
-    let (mut calls, mut records) = (0, 0);
-    while let Some(at) = iterator.take() {
-        let page = client.get_records().shard_iterator(at).limit(PAGE).send().await?;
-        calls += 1;
-        records += page.records().len() as u64;
-        for record in page.records() {
-            std::hint::black_box(Md5::digest(record.data().as_ref()));
-        }
-        // The stream is at rest: an empty page is the tip.
-        if !page.records().is_empty() {
-            iterator = page.next_shard_iterator;
-        }
-    }
-    Ok((calls, records))
-}
-
 /// A run that takes longer is a failure.
 const LIMIT: Duration = Duration::from_secs(120);
-/// Source: the API's own default and maximum.
-const PAGE: i32 = 10_000;
+
+/// The default of a consumer.
+pub(crate) const BUDGET: NonZeroUsize = NonZeroUsize::new(64 << 20).expect("not zero");

@@ -16,6 +16,8 @@ use clap::{Parser, Subcommand};
 
 mod case;
 mod consumer;
+mod consumer_floor;
+mod consumers;
 mod endpoint;
 mod endpoint_cost;
 mod low_rate;
@@ -42,6 +44,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The consumer beside its floor, by polling and by enhanced fan-out.
+    Consumers,
     /// CPU of the endpoint itself per GB put, beside that of ferrokinesis.
     EndpointCost,
     /// Memory of records in flight while the endpoint is down, beside what they are counted for.
@@ -67,7 +71,8 @@ fn main() -> ExitCode {
         Some(Command::Memory) => memory::run(cli.quick),
         Some(Command::Endpoint { engine }) => endpoint::serve(engine),
         Some(Command::Case(case)) => case.run(),
-        None => report::run(if cli.quick { 1 } else { cli.rounds.max(1) }, cli.quick),
+        Some(Command::Consumers) => consumers::run(if cli.quick { 1 } else { cli.rounds.max(1) }, cli.quick),
+        None => everything(if cli.quick { 1 } else { cli.rounds.max(1) }, cli.quick),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -81,6 +86,17 @@ fn main() -> ExitCode {
             eprintln!();
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Both tables, whatever the first says.
+fn everything(rounds: usize, quick: bool) -> Result<(), BoxError> {
+    let puts = report::run(rounds, quick);
+    println!();
+    let reads = consumers::run(rounds, quick);
+    match (puts, reads) {
+        (Err(puts), Err(reads)) => Err(format!("{puts}; {reads}").into()),
+        (puts, reads) => puts.and(reads),
     }
 }
 

@@ -10,7 +10,7 @@ use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use aws_sdk_kinesis::{Client, Config};
 use futures::{StreamExt, stream};
-use kpl::{Delivery, Producer, ProducerConfig, RateLimit, Record, StreamName};
+use kpl::{Aggregation, Delivery, Producer, ProducerConfig, RateLimit, Record, StreamName};
 use md5::{Digest, Md5};
 
 use crate::BoxError;
@@ -91,10 +91,33 @@ pub(crate) async fn put_all(case: &Case) -> Result<Figures, BoxError> {
     finish(case, &recorder, started)
 }
 
-/// The endpoint has no limits; what a limiter waits for is not what this measures.
+/// Puts the workload one Kinesis record per user record, for consumers to read.
+pub(crate) async fn plain(case: &Case) -> Result<Figures, BoxError> {
+    let recorder = Recorder::default();
+    let workload = case.workload();
+    let producer = configured(case, &recorder, Aggregation::Disabled)?;
+    let orders = producer.stream(&StreamName::new(case.stream.as_str())?);
+    let mut events = Events::new(workload.size, SEED);
+    let started = Instant::now();
+    let records = (0..workload.records).filter_map(move |_| Record::new(events.key(), events.data()).ok());
+    let mut outcomes = orders.put_all(stream::iter(records));
+    while let Some(outcome) = outcomes.next().await {
+        look_at(&outcome?);
+    }
+    drop(outcomes);
+    producer.close().await?;
+    finish(case, &recorder, started)
+}
+
 fn producer(case: &Case, recorder: &Recorder) -> Result<Producer, BoxError> {
+    configured(case, recorder, Aggregation::Enabled)
+}
+
+/// The endpoint has no limits; what a limiter waits for is not what this measures.
+fn configured(case: &Case, recorder: &Recorder, aggregation: Aggregation) -> Result<Producer, BoxError> {
     let config = ProducerConfig::builder()
         .rate_limit(RateLimit::Unlimited)
+        .aggregation(aggregation)
         .build()?;
     Ok(Producer::from_client(
         client(&case.kinesis, Some(recorder)),
