@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use kcl::{ConfigError, ConsumerConfig, InitialPosition, StreamName};
+use kcl::{ConfigError, ConsumerConfig, InitialPosition, Retrieval, StreamName};
 
 use crate::endpoint::{EndpointArgs, EndpointUrl};
 
@@ -51,6 +51,11 @@ pub struct ConsumeArgs {
     /// Where an application without checkpoints starts
     #[arg(long, value_enum, default_value_t = Start::TrimHorizon, help_heading = "Consumer")]
     pub start: Start,
+
+    /// Read by enhanced fan-out, as a consumer with the application's name, which is registered if it is not yet and which
+    /// the service charges for; shards are polled while that does not work [default: poll]
+    #[arg(long, help_heading = "Consumer")]
+    pub fan_out: bool,
 
     /// How long a worker may be silent before others take its shards
     #[arg(
@@ -109,6 +114,11 @@ impl ConsumeArgs {
         };
         let config = ConsumerConfig::builder(&self.application, self.stream.as_str())
             .initial_position(position)
+            .retrieval(if self.fan_out {
+                Retrieval::FanOut
+            } else {
+                Retrieval::Polling
+            })
             .failover(self.failover())
             .start_timeout(START_TIMEOUT)
             .shutdown_timeout(SHUTDOWN_TIMEOUT);

@@ -70,6 +70,31 @@ fn written(outputs: &[&Path]) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn with_fan_out_a_consumer_is_registered_and_each_record_is_a_line() {
+    let stage = stage().await;
+    put(&stage, 0, 500).await;
+    let output = stage.path("out.jsonl");
+    let output_arg = crate::stage::text(&output);
+    let args = ["--fan-out", "--output", &output_arg, "--expect", "500"];
+    run(&mut stage.consume(&args)).await.assert_done();
+    let lines = output_lines(&output);
+    assert_eq!(lines.len(), 500);
+    assert_in_order(&lines);
+    let client = stage.local.kinesis_client();
+    let summary = client.describe_stream_summary().stream_name("s").send().await;
+    let summary = summary.expect("a summary").stream_description_summary;
+    let consumers = client
+        .list_stream_consumers()
+        .stream_arn(summary.expect("a summary").stream_arn);
+    let consumers = consumers.send().await.expect("a list");
+    let names = consumers
+        .consumers()
+        .iter()
+        .map(|consumer| consumer.consumer_name());
+    assert!(names.eq(["app"]), "{consumers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_record_is_a_line_and_a_restart_goes_on() {
     let stage = stage().await;
     put(&stage, 0, 500).await;

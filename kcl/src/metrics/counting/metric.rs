@@ -39,6 +39,10 @@ pub enum Metric {
     FinalCheckpointTime,
     /// User records of aggregates that were dropped, because one of them lies outside the shard's hash range. Ours.
     DroppedRecords,
+    /// 1 for a subscription of enhanced fan-out that was opened, 0 for one that was not. Ours.
+    SubscribeSuccess,
+    /// Subscriptions that fell silent and were opened anew. Ours.
+    SilentSubscriptions,
     /// As [`MillisBehindLatest`](Self::MillisBehindLatest), all shards in one: its greatest value is the worst lag.
     ApplicationMillisBehindLatest,
     /// Time in `initialize`, by call.
@@ -156,11 +160,11 @@ struct Facts {
 }
 
 /// How many metrics are told apart by shard: the first so many.
-pub(super) const OF_SHARD: usize = 16;
+pub(super) const OF_SHARD: usize = 18;
 
 impl Metric {
     /// Each of them: those of a shard first, lag before all.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 52] = [
         Self::MillisBehindLatest,
         Self::RecordsProcessed,
         Self::DataBytesProcessed,
@@ -177,6 +181,8 @@ impl Metric {
         Self::FinalCheckpointSuccess,
         Self::FinalCheckpointTime,
         Self::DroppedRecords,
+        Self::SubscribeSuccess,
+        Self::SilentSubscriptions,
         Self::ApplicationMillisBehindLatest,
         Self::InitializeTime,
         Self::ShutdownTime,
@@ -263,7 +269,10 @@ impl Metric {
     /// Whether the KCL has it.
     #[must_use]
     pub fn is_of_kcl(self) -> bool {
-        !matches!(self, Self::DroppedRecords | Self::MetricsLost)
+        !matches!(
+            self,
+            Self::DroppedRecords | Self::SubscribeSuccess | Self::SilentSubscriptions | Self::MetricsLost
+        )
     }
 
     /// Its place among [`ALL`](Self::ALL).
@@ -317,6 +326,8 @@ impl Metric {
             Self::FinalCheckpointSuccess => ("ShutdownTask", "UpdateLease.Success", Detailed, Outcome),
             Self::FinalCheckpointTime => ("ShutdownTask", "UpdateLease.Time", Detailed, Time),
             Self::DroppedRecords => ("ProcessTask", "DroppedRecords", Summary, Amount),
+            Self::SubscribeSuccess => ("ProcessTask", "SubscribeToShard.Success", Detailed, Outcome),
+            Self::SilentSubscriptions => ("ProcessTask", "SubscribeToShard.Silent", Summary, Amount),
             Self::ApplicationMillisBehindLatest => {
                 ("ApplicationTracker", "MillisBehindLatest", Summary, Level)
             }

@@ -22,7 +22,7 @@ use super::kinesis::KinesisStream;
 use super::polling::{PollingReader, Reached};
 use super::{Batch, Reader, ShardEnd, Switch, unpack};
 use crate::config::Retrieval;
-use crate::metrics::Meter;
+use crate::metrics::{Meter, Metric};
 use crate::position::SequenceNumber;
 use crate::process::keeper::chain;
 use crate::processor::RecordBatch;
@@ -101,6 +101,7 @@ impl ShardReader {
         match self.open(&place).await {
             Ok(subscription) => {
                 debug!(shard_id = %self.shard, position = ?place, "subscribed");
+                self.meter.tried(Metric::SubscribeSuccess, true);
                 self.subscription = Some(subscription);
                 self.polling = None;
                 let turn = self.course.on_subscribed(now());
@@ -108,6 +109,7 @@ impl ShardReader {
                 return;
             }
             Err((failure, obstacle)) => {
+                self.meter.tried(Metric::SubscribeSuccess, false);
                 let turn = self.course.on_obstacle(now(), obstacle, self.rng.random());
                 // That there is no consumer is no incident where it need not be there; nor is one that was let go a moment ago.
                 let usual = matches!(
@@ -253,6 +255,7 @@ impl ShardReader {
                 self.course.on_end(now());
             }
             Received::Silence => {
+                self.meter.add(Metric::SilentSubscriptions, 1);
                 let turn = self.course.on_silence(now(), self.rng.random());
                 let trouble = Trouble {
                     operation: OPERATION,
