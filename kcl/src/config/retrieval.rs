@@ -56,8 +56,8 @@ impl ConsumerConfigBuilder {
     }
 
     /// Memory for records read and not yet processed, over all shards of this consumer; consumers that share a
-    /// [`ReadBudget`](crate::ReadBudget) share that one's and leave this aside. A shard reads ahead up to an eighth of it, or one
-    /// batch, whatever its size, and nothing while all of it is held. A page that is still being parsed counts twice. One read
+    /// [`ReadBudget`](crate::ReadBudget) share that one's and leave this aside. A shard reads ahead up to an eighth of it and
+    /// 4 MiB at most, or one batch, whatever its size, and nothing while all of it is held. A page that is still being parsed counts twice. One read
     /// may pass the bound by what was not expected of it, 10 MiB at most; others then wait until it is made up for.
     /// Default 64 MiB; 1 MiB to 64 GiB.
     pub fn prefetch_bytes(mut self, bytes: NonZeroUsize) -> Self {

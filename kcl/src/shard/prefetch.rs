@@ -40,6 +40,8 @@ impl Pace {
 #[derive(Debug, Clone)]
 pub(crate) struct Expectation {
     bytes: usize,
+    /// Whether a page has been seen.
+    known: bool,
     of_events: bool,
 }
 
@@ -47,6 +49,7 @@ impl Default for Expectation {
     fn default() -> Self {
         Self {
             bytes: FIRST_PAGE,
+            known: false,
             of_events: false,
         }
     }
@@ -62,12 +65,16 @@ impl Expectation {
     pub(crate) fn on_mode(&mut self, of_events: bool) {
         if of_events && !self.of_events {
             self.bytes = FIRST_EVENT;
+            self.known = false;
         }
         self.of_events = of_events;
     }
 
     /// Rises at once, falls slowly, so that a burst is not underrated twice.
     pub(crate) fn on_page(&mut self, bytes: usize) {
+        if !std::mem::replace(&mut self.known, true) {
+            self.bytes = SMALLEST_PAGE;
+        }
         let fades = if self.of_events {
             self.bytes / 2
         } else {
@@ -90,7 +97,7 @@ pub(crate) struct Depth {
 }
 
 impl Depth {
-    /// An eighth of the memory, so that a slow processor leaves the others some.
+    /// At most an eighth of the memory, so that a slow processor leaves the others some.
     pub(crate) fn of_budget(bytes: usize) -> Self {
         Self {
             bytes: (bytes / 8).min(DEEPEST),
@@ -103,8 +110,8 @@ impl Depth {
     }
 }
 
-/// Ours: eight seconds of a shard.
-const DEEPEST: usize = 16 << 20;
+/// Ours: two seconds of a shard. More only grows cold.
+const DEEPEST: usize = 4 << 20;
 /// Ours: more than a minute of reads that bring next to nothing.
 const MOST_BATCHES: usize = 512;
 /// Source: AWS API reference, GetRecords: five calls a second for each shard.
@@ -187,7 +194,7 @@ mod tests {
         assert_eq!(expected.bytes(), FIRST_EVENT);
         expected.on_page(2 << 20);
         expected.on_mode(true);
-        assert_eq!(expected.bytes(), 2 << 20);
+        assert_eq!(expected.bytes(), 2 << 20, "the same as before");
         expected.on_page(0);
         assert_eq!(expected.bytes(), 1 << 20);
     }
@@ -198,9 +205,9 @@ mod tests {
         let cases = [
             (0, 0, 100 << 20, true),
             (1, 1 << 20, 1 << 20, true),
-            (1, 1 << 20, 8 << 20, false),
+            (1, 1 << 20, 4 << 20, false),
             (MOST_BATCHES, 0, 1, false),
-            (1, 9 << 20, 1, false),
+            (1, 4 << 20, 1, false),
         ];
         for (batches, bytes, expected, room) in cases {
             assert_eq!(

@@ -149,14 +149,16 @@ pub(crate) fn unpack(shard: &ShardId, range: &HashKeyRange, raw: Vec<RawRecord>)
         records: Vec::with_capacity(raw.len()),
         ..Unpacked::default()
     };
+    let mut left = raw.len();
     for record in raw {
+        left -= 1;
         let RawRecord {
             sequence_number,
             partition_key,
             data,
             arrived,
         } = record;
-        unpacked.bytes += data.len();
+        unpacked.bytes += data.len() + partition_key.as_ref().map_or(0, String::len) + TEXTS;
         let before = unpacked.records.len();
         match deaggregate(data, range, OutOfRange::DropAggregate) {
             Deaggregated::Raw { data, why } => {
@@ -169,6 +171,7 @@ pub(crate) fn unpack(shard: &ShardId, range: &HashKeyRange, raw: Vec<RawRecord>)
                     .push(ClientRecord::plain(sequence_number, key, data, arrived));
             }
             Deaggregated::Aggregate(subs) => {
+                make_room(&mut unpacked.records, subs.len(), left);
                 let of = |sub| ClientRecord::from_aggregate(&sequence_number, sub, arrived);
                 unpacked.records.extend(subs.into_iter().map(of));
             }
@@ -193,6 +196,20 @@ pub(crate) fn unpack(shard: &ShardId, range: &HashKeyRange, raw: Vec<RawRecord>)
     }
     unpacked
 }
+
+/// Room for an aggregate, and for as many like it as are to come: records are large, and moving them costs more than
+/// making them.
+fn make_room(records: &mut Vec<ClientRecord>, more: usize, left: usize) {
+    if records.capacity() - records.len() < more {
+        let alike = more.saturating_mul(left + 1).min(MOST_AT_ONCE);
+        records.reserve(alike.max(more));
+    }
+}
+
+/// What a Kinesis record takes beside its data and key: its number, twice a header.
+const TEXTS: usize = 128;
+/// Ours: 8 MiB of records, about.
+const MOST_AT_ONCE: usize = 65_536;
 
 #[cfg(test)]
 mod tests {
