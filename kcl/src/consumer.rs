@@ -36,7 +36,6 @@ use crate::streams::listed::StreamTarget;
 pub struct Consumer<F> {
     worker: Worker<KinesisStream, F>,
     tableless: bool,
-    counting: Counting,
 }
 
 impl Consumer<()> {
@@ -66,7 +65,7 @@ impl<F: RecordProcessorFactory> Consumer<F> {
             state: self.worker.board.subscribe(),
             ear: self.worker.shop.bell.ear(),
             counters: self.worker.shop.counters.clone(),
-            counting: self.counting.clone(),
+            counting: self.worker.shop.counting.clone(),
         }
     }
 
@@ -209,6 +208,9 @@ impl ConsumerBuilder {
         factory: impl FnOnce(Fittings) -> F,
     ) -> Result<Consumer<F>, ConfigError> {
         let config = Arc::new(self.config);
+        if config.processing.needs_dead_letters() && self.dead_letters.is_none() {
+            return Err(ConfigError::MissingDeadLetters);
+        }
         let kinesis = match (&self.kinesis, &self.sdk_config) {
             (Some(client), _) => client.config().to_builder(),
             (None, Some(sdk)) => aws_sdk_kinesis::config::Builder::from(complete("Kinesis", sdk)?),
@@ -232,7 +234,7 @@ impl ConsumerBuilder {
             (Bell::new(), Halt::default(), Arc::default(), Counting::default());
         let factory = factory(Fittings {
             options: self.records,
-            dead_letters: self.dead_letters,
+            dead_letters: self.dead_letters.clone(),
             counting: counting.clone(),
             tally: Arc::clone(&tally),
             bell: bell.clone(),
@@ -245,6 +247,8 @@ impl ConsumerBuilder {
             factory: Arc::new(factory),
             streams: watch::Sender::new(config.directory()),
             budget,
+            dead_letters: self.dead_letters,
+            counting,
             tally,
             bell,
             counters: Counters::new(config.worker_id().clone(), config.metrics.clone()),
@@ -253,7 +257,6 @@ impl ConsumerBuilder {
         };
         Ok(Consumer {
             tableless: self.tableless,
-            counting,
             worker: Worker {
                 shop: Arc::new(shop),
                 stop: CancellationToken::new(),

@@ -88,8 +88,8 @@ pub use by_record::{ReceivedRecord, RecordId};
 pub use config::{
     BatchOptions, CheckpointPolicy, ConsumerConfig, ConsumerConfigBuilder, InitialPosition, KCL_SETTINGS,
     KclConnection, KclProperties, MetricsConfig, MetricsDimension, MetricsLevel, NoteKind, OnDeadline,
-    OnTrimmed, PropertiesError, PropertyNote, RecordOptions, RecordOptionsBuilder, Retrieval, ShardStart,
-    StreamTracker,
+    OnTrimmed, ProcessingFailure, PropertiesError, PropertyNote, RecordOptions, RecordOptionsBuilder,
+    Retrieval, ShardStart, StreamTracker,
 };
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, RunEnd, RunSummary};
 pub use error::{BoxError, CheckpointError, ConfigError, RunError, StoreError};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What became of records handled one by one, over all shards of a consumer since its start; from
+/// What became of records handled one by one, and of those of batches that failed, over all shards of a consumer since its
+/// start; from
 /// [`ConsumerHandle::record_counts`](crate::ConsumerHandle::record_counts).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -14,7 +15,7 @@ pub struct RecordCounts {
     pub skipped: u64,
     /// Passed, with a dead letter.
     pub dead_lettered: u64,
-    /// Attempts that failed, and were followed by another one.
+    /// Attempts that failed, for each of the records they were made of.
     pub retried: u64,
     /// Calls that took longer than their deadline.
     pub overdue: u64,
@@ -49,6 +50,10 @@ pub(crate) struct Counting(Arc<Counters>);
 
 impl Counting {
     pub(crate) fn one(&self, what: Counted) {
+        self.many(what, 1);
+    }
+
+    pub(crate) fn many(&self, what: Counted, how_many: usize) {
         let counter = match what {
             Counted::Acked => &self.0.acked,
             Counted::Skipped => &self.0.skipped,
@@ -57,7 +62,7 @@ impl Counting {
             Counted::Overdue => &self.0.overdue,
             Counted::DeadLetterFailed => &self.0.dead_letters_failed,
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        counter.fetch_add(how_many as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn counts(&self) -> RecordCounts {

@@ -53,8 +53,8 @@ mod saves;
 mod shared;
 
 pub use self::answers::{Answers, IntoOutcome, IntoOutcomes};
-pub(crate) use self::counts::Counting;
 pub use self::counts::RecordCounts;
+pub(crate) use self::counts::{Counted, Counting};
 pub use self::processor::RecordLanes;
 pub use self::received::{ReceivedRecord, RecordId};
 pub use self::shared::ByRecord;

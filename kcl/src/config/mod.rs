@@ -8,6 +8,7 @@ mod fleet;
 mod lease;
 mod metrics;
 mod positions;
+mod processing;
 mod properties;
 mod records;
 mod retrieval;
@@ -33,6 +34,8 @@ pub(crate) use lease::Leasing;
 pub use metrics::{MetricsConfig, MetricsDimension, MetricsLevel};
 pub(crate) use positions::Positions;
 pub use positions::{OnTrimmed, ShardStart};
+pub(crate) use processing::Processing;
+pub use processing::ProcessingFailure;
 pub use properties::{KCL_SETTINGS, KclConnection, KclProperties, NoteKind, PropertiesError, PropertyNote};
 pub use records::{BatchOptions, OnDeadline, RecordOptions, RecordOptionsBuilder};
 pub(crate) use retrieval::Reads;
@@ -69,6 +72,7 @@ pub struct ConsumerConfig {
     pub(crate) membership: Membership,
     pub(crate) metrics: MetricsConfig,
     pub(crate) checkpointing: Checkpointing,
+    pub(crate) processing: Processing,
     pub(crate) positions: Positions,
 }
 
@@ -176,6 +180,7 @@ pub struct ConsumerConfigBuilder {
     membership: Membership,
     metrics: MetricsConfig,
     checkpointing: Checkpointing,
+    processing: Processing,
     positions: Positions,
 }
 
@@ -196,6 +201,7 @@ impl ConsumerConfigBuilder {
             membership: Membership::default(),
             metrics: MetricsConfig::default(),
             checkpointing: Checkpointing::default(),
+            processing: Processing::default(),
             positions: Positions::default(),
         }
     }
@@ -265,6 +271,7 @@ impl ConsumerConfigBuilder {
             membership: self.membership,
             metrics: self.metrics,
             checkpointing: self.checkpointing,
+            processing: self.processing,
             positions: self.positions,
         })
     }

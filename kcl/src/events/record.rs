@@ -62,6 +62,30 @@ pub enum RecordEvent {
         /// Why.
         reason: Reason,
     },
+    /// `process_records` failed with a batch.
+    BatchFailed {
+        /// The shard's lease.
+        lease_key: LeaseKey,
+        /// How many of its records are not checkpointed.
+        records: usize,
+        /// How often in a row.
+        attempts: u32,
+        /// How.
+        reason: Reason,
+    },
+    /// What was left of a batch was passed, because it failed too often.
+    BatchPassed {
+        /// The first record of it.
+        first: RecordId,
+        /// The last record of it.
+        last: RecordId,
+        /// How many records.
+        records: usize,
+        /// Whether a dead letter of each is written; else they were skipped.
+        dead_lettered: bool,
+        /// How the last attempt failed.
+        reason: Reason,
+    },
     /// A shard was given up before all handlers were done; these records come again.
     DrainTimedOut {
         /// Its lease.

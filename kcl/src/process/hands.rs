@@ -4,7 +4,7 @@ use std::any::Any;
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -12,59 +12,37 @@ use futures::FutureExt as _;
 use kinesis_aggregation::HashKeyRange;
 use rand::Rng as _;
 use rand::rngs::SmallRng;
-use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
 use tracing::{debug, error, info, warn};
 
 use super::Checkpointer;
 use super::beside::{beside, work_on};
 use super::call::{Broken, watched};
 use super::children::{ChildrenError, record_children};
-use super::halt::Halt;
+use super::failing::{Failing, Left};
 use super::keeper::{Command, KeeperHandle, chain};
 use super::opening::{Opening, open};
 use super::pulse::Pulse;
 use super::rooms::Rooms;
+use super::standstill::stuck;
 use super::unasked::Unasked;
-use crate::config::{Backoff, CheckpointPolicy, ConsumerConfig};
-use crate::events::{Bell, ConsumerEvent, StallRemedy};
+use crate::config::{Backoff, CheckpointPolicy};
+use crate::dead_letter::panic_message;
+use crate::events::{ConsumerEvent, StallRemedy};
 use crate::initialization::{Choice, FencingToken, Initialization};
 use crate::lease::Lease;
-use crate::metrics::{Counters, Metric};
+use crate::metrics::Metric;
 use crate::position::{Checkpoint, SequenceNumber};
 use crate::processor::{RecordBatch, RecordProcessor, RecordProcessorFactory, WorkUntil};
 use crate::record::DroppedRecords;
 use crate::shard::machine::{Event, Step};
-use crate::shard::progress::{Judgement, Watch};
+use crate::shard::progress::Watch;
 use crate::source::ahead::{HeldBatch, ReadAhead};
-use crate::source::budget::ReadBudget;
 use crate::source::{ShardEnd, Source};
-use crate::store::LeaseStore;
 use crate::stream::{ShardContext, Stream};
-use crate::streams::directory::Directory;
 
-/// What all drivers of a consumer share.
-#[derive(Debug)]
-pub(crate) struct Workshop<S, F> {
-    pub(crate) config: Arc<ConsumerConfig>,
-    pub(crate) source: Arc<S>,
-    pub(crate) store: Arc<dyn LeaseStore>,
-    pub(crate) factory: Arc<F>,
-    /// The streams that are read at the moment.
-    pub(crate) streams: watch::Sender<Directory>,
-    pub(crate) budget: ReadBudget,
-    pub(crate) tally: Arc<Tally>,
-    pub(crate) bell: Bell,
-    pub(crate) counters: Counters,
-    pub(crate) halt: Halt,
-}
-
-/// What was processed, over all shards.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) records: AtomicU64,
-    pub(crate) batches: AtomicU64,
-}
+pub(crate) use super::workshop::{Tally, Workshop};
 
 /// Everything that the steps of one shard touch.
 pub(super) struct Hands<S: Source, F: RecordProcessorFactory> {
@@ -92,6 +70,7 @@ pub(super) struct Hands<S: Source, F: RecordProcessorFactory> {
     rng: SmallRng,
     /// In a row, of the step that is repeated.
     failures: u32,
+    failing: Failing,
 }
 
 impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
@@ -134,6 +113,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
             pauses: None,
             rng,
             failures: 0,
+            failing: Failing::default(),
         }
     }
 
@@ -325,6 +305,9 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         let Some(batch) = self.next_attempt().await else {
             return Event::Processed;
         };
+        if self.failing.is_due() {
+            return self.leave_behind(batch).await;
+        }
         let records = batch.len();
         let count = records as u64;
         let turn = Instant::now();
@@ -363,14 +346,49 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
             }
             Ok(Err(error)) => {
                 tell(&self.keeper, Command::ProcessingFailed).await;
-                self.failed("process_records failed, the same records come again", &*error)
+                let event = self.failed("process_records failed, the same records come again", &*error);
+                self.after_failure(event, chain(&*error)).await
             }
             Err(broken) => {
-                if matches!(broken, Broken::Cancelled(_)) {
+                let event = self.broken("process_records", &broken);
+                if let Broken::Cancelled(overdue) = &broken {
                     tell(&self.keeper, Command::ProcessingFailed).await;
+                    return self.after_failure(event, overdue.to_string()).await;
                 }
-                self.broken("process_records", &broken)
+                event
             }
+        }
+    }
+
+    /// Sees whether the batch in hand has failed for good.
+    async fn after_failure(&mut self, event: Event, error: String) -> Event {
+        let attempts = self.failures;
+        match self.next_attempt().await {
+            Some(batch) => {
+                self.failing
+                    .on_failure(&self.shop, &self.shard, &batch, attempts, error);
+                match self.failing.is_due() {
+                    true => self.leave_behind(batch).await,
+                    false => event,
+                }
+            }
+            None => event,
+        }
+    }
+
+    async fn leave_behind(&mut self, batch: RecordBatch) -> Event {
+        match self.failing.leave_behind(&self.shop, &self.shard, &batch).await {
+            Left::Passed => {
+                if let Some(last) = batch.last_position() {
+                    tell(&self.keeper, Command::Delivering(last.clone())).await;
+                }
+                tell(&self.keeper, Command::Processed).await;
+                self.in_hand = None;
+                self.unasked.on_done(batch.len() as u64).await;
+                Event::Processed
+            }
+            Left::NotYet(error) => self.failed("dead letters cannot be written yet", &*error),
+            Left::Stops => Event::Failed,
         }
     }
 
@@ -515,9 +533,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
     }
 
     fn panicked(&mut self, method: &'static str, panic: &(dyn Any + Send)) -> Event {
-        let message = panic.downcast_ref::<&str>().copied();
-        let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        let message = message.unwrap_or("no message");
+        let message = panic_message(panic);
         error!(shard_id = %self.shard.shard_id(), error = message, "processor panicked in {method}, its lease is given up");
         self.processor = None;
         self.reading = None;
@@ -554,31 +570,10 @@ enum Next {
     Checkpointed,
 }
 
-/// Waits until the reading of a shard counts as stuck: what to do, and for how long it stands still.
-async fn stuck(watch: &mut Watch, pulse: &Pulse, waiting: Instant) -> (StallRemedy, Duration) {
-    let mut free_since = waiting;
-    loop {
-        let now = Instant::now();
-        let Some(progress) = pulse.progress() else {
-            // Others hold the memory: that is nobody's standstill.
-            free_since = now + PARKED_LOOK;
-            sleep(PARKED_LOOK).await;
-            continue;
-        };
-        match watch.judge(now.into_std(), &progress, free_since.into_std()) {
-            Judgement::Wait(until) => sleep_until(until.into()).await,
-            Judgement::Restart(still_for) => return (StallRemedy::ReadAnew, still_for),
-            Judgement::GiveUp(still_for) => return (StallRemedy::GivenUp, still_for),
-        }
-    }
-}
-
 /// `shard_ended` returned without an error and without a checkpoint.
 #[derive(Debug, thiserror::Error)]
 #[error("the end of the shard must be checkpointed")]
 struct NotCheckpointed;
 
-/// Ours: how often it is looked whether there is memory again.
-const PARKED_LOOK: Duration = Duration::from_secs(1);
 /// Ours: how often a closed shard without listed children is taken for a listing behind the times.
 const CHILDREN_PATIENCE: u32 = 5;

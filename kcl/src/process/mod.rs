@@ -13,12 +13,15 @@ pub(crate) mod call;
 mod checkpointer;
 mod children;
 pub(crate) mod driver;
+mod failing;
 pub(crate) mod halt;
 pub(crate) mod hands;
 pub(crate) mod keeper;
 mod opening;
 pub(crate) mod pulse;
 pub(crate) mod rooms;
+mod standstill;
 mod unasked;
+mod workshop;
 
 pub use checkpointer::{AsPosition, Checkpointer, Place, PreparedCheckpoint};

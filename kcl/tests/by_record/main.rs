@@ -7,4 +7,5 @@ mod ends;
 mod keys;
 mod leaving;
 mod poison;
+mod policy;
 mod world;

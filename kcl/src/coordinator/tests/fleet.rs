@@ -85,6 +85,8 @@ impl Fleet {
             bell: Bell::new(),
             counters: Counters::new(config.worker_id().clone(), config.metrics.clone()),
             halt: Default::default(),
+            dead_letters: None,
+            counting: Default::default(),
             config,
         };
         let stop = CancellationToken::new();
