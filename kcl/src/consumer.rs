@@ -29,6 +29,7 @@ use crate::store::LeaseStore;
 use crate::store::dynamodb::DynamoDbLeaseStore;
 use crate::store::memory::MemoryLeaseStore;
 use crate::streams::listed::StreamTarget;
+use crate::trace::RecordSpans;
 
 /// One worker of a consumer application (KCL: `Scheduler`).
 #[derive(Debug)]
@@ -52,6 +53,7 @@ impl Consumer<()> {
             dead_letters: None,
             budget: None,
             uploads: None,
+            spans: None,
         }
     }
 }
@@ -137,6 +139,7 @@ pub struct ConsumerBuilder {
     tableless: bool,
     budget: Option<ReadBudget>,
     uploads: Option<Uploads>,
+    pub(crate) spans: Option<RecordSpans>,
     pub(crate) records: RecordOptions,
     pub(crate) dead_letters: Option<Sink>,
 }
@@ -232,10 +235,13 @@ impl ConsumerBuilder {
         refuse_other_regions(&config, source.region().as_deref())?;
         let (bell, halt, tally, counting) =
             (Bell::new(), Halt::default(), Arc::default(), Counting::default());
+        let counters = Counters::new(config.worker_id().clone(), config.metrics.clone());
         let factory = factory(Fittings {
             options: self.records,
             dead_letters: self.dead_letters.clone(),
             counting: counting.clone(),
+            counters: counters.clone(),
+            spans: self.spans,
             tally: Arc::clone(&tally),
             bell: bell.clone(),
             halt: halt.clone(),
@@ -251,7 +257,7 @@ impl ConsumerBuilder {
             counting,
             tally,
             bell,
-            counters: Counters::new(config.worker_id().clone(), config.metrics.clone()),
+            counters,
             halt,
             config,
         };

@@ -70,6 +70,7 @@ pub mod position;
 pub mod shard_sync;
 pub mod store;
 pub mod streams;
+pub mod trace;
 pub mod worker_load;
 
 mod config;

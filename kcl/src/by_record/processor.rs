@@ -15,7 +15,7 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use rand::Rng as _;
 use rand::rngs::SmallRng;
 use tokio::time::{sleep_until, timeout};
-use tracing::{debug, warn};
+use tracing::{Instrument as _, Span, debug, warn};
 
 use super::answers::Answers;
 use super::attend::attend;
@@ -28,6 +28,7 @@ use crate::error::{BoxError, CheckpointError, RunError};
 use crate::events::{ConsumerEvent, RecordEvent};
 use crate::lanes::outcome::{Answer, Outcome, Reason};
 use crate::lanes::{Fate, Job, Lanes};
+use crate::metrics::{Meter, Metric};
 use crate::position::Position;
 use crate::process::Checkpointer;
 use crate::process::keeper::chain;
@@ -40,6 +41,7 @@ use crate::stream::ShardContext;
 pub struct RecordLanes {
     shared: Arc<Shared>,
     shard: Arc<ShardContext>,
+    meter: Meter,
     lanes: Lanes<Kept>,
     /// Bounded by the lanes: so many calls, so many letters.
     work: FuturesUnordered<BoxFuture<'static, Done>>,
@@ -73,6 +75,7 @@ enum Done {
 impl RecordLanes {
     pub(super) fn new(shared: Arc<Shared>, shard: &ShardContext, rng: SmallRng) -> Self {
         Self {
+            meter: shared.counters.of_lease(shard.lease_key()),
             lanes: Lanes::new(shared.rules.clone()),
             shared,
             shard: Arc::new(shard.clone()),
@@ -151,13 +154,18 @@ impl RecordLanes {
         let first = records.first()?;
         let (id, key) = (first.id(), first.partition_key().map(str::to_owned));
         let shared = Arc::clone(&self.shared);
+        let span = shared
+            .spans
+            .as_ref()
+            .map_or_else(Span::none, |spans| spans.of(first));
         let (deadline, on_deadline) = (shared.options.deadline, shared.options.on_deadline);
         let call = shared.handler.call(records);
-        Some(Box::pin(async move {
+        let attended = async move {
             let overdue = || shared.on_overdue(id, key);
             let answers = attend(call, deadline, on_deadline, overdue).await;
             Done::Call { tickets, answers }
-        }))
+        };
+        Some(Box::pin(attended.instrument(span)))
     }
 
     fn letter(&self, ticket: u64) -> Option<BoxFuture<'static, Done>> {
@@ -262,6 +270,7 @@ impl RecordLanes {
         let event = match fate {
             Fate::Acked => {
                 shared.tally.records.fetch_add(1, Ordering::Relaxed);
+                self.meter.add(Metric::RecordsProcessed, 1);
                 return;
             }
             Fate::LetterDue => return,

@@ -15,10 +15,12 @@ use crate::dead_letter::Sink;
 use crate::error::BoxError;
 use crate::events::{Bell, ConsumerEvent, RecordEvent};
 use crate::lanes::rules::Rules;
+use crate::metrics::Counters;
 use crate::process::halt::Halt;
 use crate::process::hands::Tally;
 use crate::processor::RecordProcessorFactory;
 use crate::stream::ShardContext;
+use crate::trace::RecordSpans;
 
 /// The factory behind [`for_each_record`](crate::ConsumerBuilder::for_each_record),
 /// [`for_each_batch`](crate::ConsumerBuilder::for_each_batch) and [`stream`](crate::ConsumerBuilder::stream).
@@ -33,6 +35,8 @@ pub(super) struct Shared {
     pub(super) handler: Handler,
     pub(super) dead_letters: Option<Sink>,
     pub(super) counting: Counting,
+    pub(super) counters: Counters,
+    pub(super) spans: Option<RecordSpans>,
     pub(super) tally: Arc<Tally>,
     pub(super) bell: Bell,
     pub(super) halt: Halt,
@@ -46,6 +50,8 @@ pub(crate) struct Fittings {
     pub(crate) options: RecordOptions,
     pub(crate) dead_letters: Option<Sink>,
     pub(crate) counting: Counting,
+    pub(crate) counters: Counters,
+    pub(crate) spans: Option<RecordSpans>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) bell: Bell,
     pub(crate) halt: Halt,
@@ -58,6 +64,8 @@ impl ByRecord {
             options,
             dead_letters,
             counting,
+            counters,
+            spans,
             tally,
             bell,
             halt,
@@ -70,6 +78,8 @@ impl ByRecord {
             handler,
             dead_letters,
             counting,
+            counters,
+            spans,
             tally,
             bell,
             halt,

@@ -46,6 +46,8 @@ pub(super) struct Shards<S: Source, F> {
     /// Cuts all of them off.
     cut: CancellationToken,
     summary: RunSummary,
+    /// Of the worker: a shard outlives the round in which it was taken.
+    span: Span,
 }
 
 /// A shard that runs no more.
@@ -96,6 +98,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
             stop: CancellationToken::new(),
             cut: CancellationToken::new(),
             summary: RunSummary::default(),
+            span: Span::current(),
         }
     }
 
@@ -154,7 +157,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
             handle,
             cut: self.cut.clone(),
         };
-        self.tasks.spawn(supervised.run().instrument(Span::current()));
+        self.tasks.spawn(supervised.run().instrument(self.span.clone()));
         self.summary.leases_taken += 1;
         self.shop.counters.add(Metric::TakenLeases, 1);
         self.shop.counters.set(Metric::CurrentLeases, self.running.len());

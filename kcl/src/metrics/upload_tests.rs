@@ -97,3 +97,63 @@ async fn a_sink_that_hangs_holds_up_neither_counting_nor_the_end() {
     assert!(began.elapsed() <= LAST_CALL * 2, "{:?}", began.elapsed());
     assert_eq!(counters.snapshot().get(Metric::TakenLeases), 1);
 }
+
+#[cfg(feature = "cloudwatch")]
+mod cloudwatch {
+    use aws_sdk_cloudwatch::Client;
+    use aws_sdk_cloudwatch::config::{BehaviorVersion, Credentials, Region};
+    use aws_sdk_cloudwatch::operation::put_metric_data::PutMetricDataOutput;
+    use aws_sdk_cloudwatch::types::StandardUnit;
+    use aws_smithy_mocks::{MockResponseInterceptor, create_mock_http_client, mock};
+
+    use super::*;
+    use crate::metrics::CloudWatch;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_uploaded_is_what_the_kcl_uploads() {
+        let taken = mock!(Client::put_metric_data)
+            .match_requests(|request| {
+                let datum = request
+                    .metric_data()
+                    .iter()
+                    .find(|datum| datum.metric_name() == Some("DataBytesProcessed"));
+                let Some(datum) = datum else { return false };
+                let dimensions: Vec<_> = datum.dimensions().iter().map(|d| (d.name(), d.value())).collect();
+                let shard = (Some("ShardId"), Some("shardId-000000000001"));
+                let set = datum.statistic_values().unwrap();
+                request.namespace() == Some("stock")
+                    && dimensions == [(Some("Operation"), Some("ProcessTask")), shard]
+                    && datum.unit() == Some(&StandardUnit::Bytes)
+                    && datum.timestamp().is_some()
+                    && (set.sample_count(), set.sum(), set.minimum(), set.maximum())
+                        == (Some(2.0), Some(40.0), Some(10.0), Some(30.0))
+            })
+            .then_output(|| PutMetricDataOutput::builder().build());
+        let config = aws_sdk_cloudwatch::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("eu-west-1"))
+            .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
+            .http_client(create_mock_http_client())
+            .interceptor(MockResponseInterceptor::new().with_rule(&taken))
+            .build();
+        let sink = CloudWatch::from_client(Client::from_conf(config));
+        let counters = counters();
+        let lease = counters.of_lease(&LeaseKey::new("shardId-000000000001"));
+        lease.add(Metric::DataBytesProcessed, 10);
+        lease.add(Metric::DataBytesProcessed, 30);
+        let uploading = Uploads::to(sink).start(counters.clone(), "stock", 0.5, &Handle::current());
+        // What was counted before somebody uploads counts too.
+        uploading.finish().await;
+        assert_eq!(taken.num_calls(), 1);
+        assert_eq!(counters.snapshot().get(Metric::MetricsLost), 0);
+    }
+
+    #[test]
+    fn a_region_is_demanded() {
+        let bare = aws_types::SdkConfig::builder().build();
+        assert!(matches!(
+            CloudWatch::new(&bare),
+            Err(crate::ConfigError::IncompleteSdkConfig { .. })
+        ));
+    }
+}

@@ -38,7 +38,15 @@ pub(crate) struct Job<S, F> {
 }
 
 /// Runs the shard of a lease that was just taken, until the lease is lost, given up or finished.
-#[tracing::instrument(name = "kcl.shard", skip_all, fields(shard_id = %job.shard.shard_id()))]
+#[tracing::instrument(
+    name = "kcl.shard",
+    skip_all,
+    fields(
+        stream = %job.shard.stream(),
+        shard_id = %job.shard.shard_id(),
+        lease_key = %job.shard.lease_key(),
+    )
+)]
 pub(crate) async fn drive<S: Source, F: RecordProcessorFactory>(job: Job<S, F>) -> End {
     let Job {
         shop,

@@ -14,7 +14,8 @@ use rand::Rng as _;
 use rand::rngs::SmallRng;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
-use tracing::{debug, error, info, warn};
+use tracing::field::display;
+use tracing::{Span, debug, error, info, warn};
 
 use super::Checkpointer;
 use super::beside::{beside, work_on};
@@ -300,7 +301,11 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         Event::Batch { empty, ended }
     }
 
-    #[tracing::instrument(name = "kcl.process", skip_all)]
+    #[tracing::instrument(
+        name = "kcl.process",
+        skip_all,
+        fields(attempt = self.failures + 1, records, bytes, position)
+    )]
     async fn process(&mut self) -> Event {
         let Some(batch) = self.next_attempt().await else {
             return Event::Processed;
@@ -317,7 +322,10 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         }
         let bytes: usize = batch.records().iter().map(|record| record.data().len()).sum();
         self.keeper.count(bytes as u64);
+        let span = Span::current();
+        span.record("records", count).record("bytes", bytes);
         if let Some(last) = batch.last_position() {
+            span.record("position", display(last));
             tell(&self.keeper, Command::Delivering(last.clone())).await;
         }
         let Some(processor) = &mut self.processor else {
@@ -336,11 +344,15 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
                 if !F::Processor::BY_RECORD {
                     self.shop.tally.records.fetch_add(count, Ordering::Relaxed);
                     self.pulse.meter().add(Metric::RecordsProcessed, records);
-                    self.pulse.meter().add(Metric::DataBytesProcessed, bytes);
                 }
+                self.pulse.meter().add(Metric::DataBytesProcessed, bytes);
                 self.shop.tally.batches.fetch_add(1, Ordering::Relaxed);
                 self.pulse.meter().took(Metric::ProcessTime, turn);
-                debug!(records = count, "processed");
+                debug!(
+                    records = count,
+                    elapsed_ms = turn.elapsed().as_millis(),
+                    "processed"
+                );
                 self.unasked.on_done(count).await;
                 Event::Processed
             }

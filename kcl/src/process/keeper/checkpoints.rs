@@ -52,7 +52,11 @@ impl Keeper {
         }
     }
 
-    #[tracing::instrument(name = "kcl.checkpoint", skip_all, fields(lease_key = %self.held.lease().key))]
+    #[tracing::instrument(
+        name = "kcl.checkpoint",
+        skip_all,
+        fields(lease_key = %self.held.lease().key, position = %update.checkpoint)
+    )]
     async fn write(&mut self, update: &CheckpointUpdate) -> Result<(), CheckpointError> {
         // Once more only if a hand-over was noticed in between.
         for _ in 0..2 {
