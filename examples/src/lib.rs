@@ -1,4 +1,4 @@
-//! What the example programs `quickstart`, `produce` and `consume` are made of.
+//! What the example programs `quickstart`, `produce`, `consume` and `exactly_once` are made of.
 //!
 //! | module | for |
 //! | --- | --- |
@@ -7,10 +7,11 @@
 //! | [`ledger`] | who got what, and whether the promises held |
 //! | [`progress`], [`report`] | what is shown while it runs, and said at its end |
 //! | [`program`] | what every program needs around its work: runtime, log, signals |
-//! | [`produce`], [`consume`], [`quickstart`] | the programs themselves |
+//! | [`produce`], [`consume`], [`exactly_once`], [`quickstart`] | the programs themselves |
 
 pub mod consume;
 pub mod endpoint;
+pub mod exactly_once;
 pub mod ledger;
 pub mod lines;
 pub mod produce;

@@ -22,12 +22,14 @@ use crate::metrics::{Counters, MetricsSink, MetricsSnapshot, Uploads};
 use crate::process::halt::Halt;
 use crate::process::hands::Workshop;
 use crate::processor::RecordProcessorFactory;
+use crate::seek::{SeekError, SeekShards, SeekTo, Sought, seek};
 use crate::source::Source as _;
 use crate::source::budget::ReadBudget;
 use crate::source::kinesis::KinesisStream;
 use crate::store::LeaseStore;
 use crate::store::dynamodb::DynamoDbLeaseStore;
 use crate::store::memory::MemoryLeaseStore;
+use crate::streams::directory::Directory;
 use crate::streams::listed::StreamTarget;
 use crate::trace::RecordSpans;
 
@@ -68,6 +70,9 @@ impl<F: RecordProcessorFactory> Consumer<F> {
             ear: self.worker.shop.bell.ear(),
             counters: self.worker.shop.counters.clone(),
             counting: self.worker.shop.counting.clone(),
+            store: Arc::clone(&self.worker.shop.store),
+            source: Arc::clone(&self.worker.shop.source),
+            streams: self.worker.shop.streams.subscribe(),
         }
     }
 
@@ -312,9 +317,30 @@ pub struct ConsumerHandle {
     ear: Ear,
     counters: Counters,
     counting: Counting,
+    store: Arc<dyn LeaseStore>,
+    source: Arc<KinesisStream>,
+    streams: watch::Receiver<Directory>,
 }
 
 impl ConsumerHandle {
+    /// Moves shards of the running application to another place, whichever worker reads them, one of the KCL too.
+    ///
+    /// Each lease is taken, moved and left to whoever takes it next. Its reader finds out at its next heartbeat or checkpoint, which is
+    /// refused, so that no older checkpoint can follow; its processor's `lease_lost` is called, and until then it may process a few
+    /// more records. Shards are read on from the new place within seconds. Going back, records come again, and finished shards that are
+    /// still kept are read once more, parents before children. A prepared checkpoint is removed. Positions that a processor keeps itself
+    /// ([`Initialization::start_after`](crate::Initialization::start_after)) are its own to move.
+    ///
+    /// # Errors
+    /// [`SeekError`]. What was moved before stays moved, and seeking again is safe.
+    ///
+    /// # Cancel safety
+    /// A dropped call has moved some of the leases. One may be held by nobody for the failover time.
+    pub async fn seek(&self, shards: SeekShards, to: SeekTo) -> Result<Sought, SeekError> {
+        let directory = self.streams.borrow().clone();
+        seek(&*self.store, &*self.source, &directory, &shards, &to).await
+    }
+
     /// Asks for a clean stop, without waiting for it.
     pub fn request_shutdown(&self) {
         self.stop.cancel();

@@ -81,16 +81,17 @@ mod lanes;
 mod process;
 mod processor;
 mod record;
+mod seek;
 mod shard;
 mod source;
 mod stream;
 
 pub use by_record::{ReceivedRecord, RecordId};
 pub use config::{
-    BatchOptions, CheckpointPolicy, ConsumerConfig, ConsumerConfigBuilder, InitialPosition, KCL_SETTINGS,
-    KclConnection, KclProperties, MetricsConfig, MetricsDimension, MetricsLevel, NoteKind, OnDeadline,
-    OnTrimmed, ProcessingFailure, PropertiesError, PropertyNote, RecordOptions, RecordOptionsBuilder,
-    Retrieval, ShardStart, StreamTracker,
+    BatchOptions, CheckpointPolicy, ConsumerConfig, ConsumerConfigBuilder, Diversion, InitialPosition,
+    KCL_SETTINGS, KclConnection, KclProperties, MetricsConfig, MetricsDimension, MetricsLevel, NoteKind,
+    OnDeadline, OnStray, OnTrimmed, ProcessingFailure, PropertiesError, PropertyNote, RecordOptions,
+    RecordOptionsBuilder, Retrieval, ShardStart, StreamTracker,
 };
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, RunEnd, RunSummary};
 pub use error::{BoxError, CheckpointError, ConfigError, RunError, StoreError};
@@ -102,7 +103,8 @@ pub use lease::{LeaseKey, PendingCheckpoint, WorkerId};
 pub use position::{Checkpoint, Position, SequenceNumber};
 pub use process::{AsPosition, Checkpointer, Place, PreparedCheckpoint};
 pub use processor::{RecordBatch, RecordProcessor, RecordProcessorFactory, WorkUntil};
-pub use record::{ClientRecord, DroppedRecords};
+pub use record::{ClientRecord, DroppedRecords, StrayAggregate};
+pub use seek::{SeekError, SeekShards, SeekTo, Sought};
 pub use source::budget::ReadBudget;
 pub use store::LeaseStore;
 pub use store::dynamodb::DynamoDbLeaseStore;

@@ -147,3 +147,37 @@ impl DroppedRecords {
         self.records
     }
 }
+
+/// An aggregate with a record outside the shard's hash range, diverted: see [`OnStray`](crate::OnStray).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StrayAggregate {
+    pub(crate) shard_id: ShardId,
+    pub(crate) sequence_number: SequenceNumber,
+    pub(crate) records: Vec<ClientRecord>,
+}
+
+impl StrayAggregate {
+    /// The shard it was read from.
+    #[must_use]
+    pub fn shard_id(&self) -> &ShardId {
+        &self.shard_id
+    }
+
+    /// The Kinesis record.
+    #[must_use]
+    pub fn sequence_number(&self) -> &SequenceNumber {
+        &self.sequence_number
+    }
+
+    /// All its user records, those inside the range too.
+    #[must_use]
+    pub fn records(&self) -> &[ClientRecord] {
+        &self.records
+    }
+
+    /// All its user records, taken out.
+    #[must_use]
+    pub fn into_records(self) -> Vec<ClientRecord> {
+        self.records
+    }
+}

@@ -3,6 +3,7 @@
 
 mod consume;
 mod consume_refuses;
+mod exactly_once;
 mod produce;
 mod quickstart;
 mod stage;

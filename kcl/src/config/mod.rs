@@ -12,6 +12,7 @@ mod processing;
 mod properties;
 mod records;
 mod retrieval;
+mod strays;
 mod streams;
 mod watch;
 
@@ -39,6 +40,7 @@ pub use processing::ProcessingFailure;
 pub use properties::{KCL_SETTINGS, KclConnection, KclProperties, NoteKind, PropertiesError, PropertyNote};
 pub use records::{BatchOptions, OnDeadline, RecordOptions, RecordOptionsBuilder};
 pub(crate) use retrieval::Reads;
+pub use strays::{Diversion, OnStray};
 pub use streams::StreamTracker;
 use streams::{Listing, Wanted};
 pub(crate) use streams::{Several, Streams};
@@ -74,6 +76,7 @@ pub struct ConsumerConfig {
     pub(crate) checkpointing: Checkpointing,
     pub(crate) processing: Processing,
     pub(crate) positions: Positions,
+    pub(crate) strays: OnStray,
 }
 
 /// Where an application starts that has no checkpoint yet (KCL: `InitialPositionInStream`).
@@ -182,6 +185,7 @@ pub struct ConsumerConfigBuilder {
     checkpointing: Checkpointing,
     processing: Processing,
     positions: Positions,
+    strays: OnStray,
 }
 
 impl ConsumerConfigBuilder {
@@ -203,6 +207,7 @@ impl ConsumerConfigBuilder {
             checkpointing: Checkpointing::default(),
             processing: Processing::default(),
             positions: Positions::default(),
+            strays: OnStray::default(),
         }
     }
 
@@ -273,6 +278,7 @@ impl ConsumerConfigBuilder {
             checkpointing: self.checkpointing,
             processing: self.processing,
             positions: self.positions,
+            strays: self.strays,
         })
     }
 }

@@ -110,6 +110,32 @@ pub enum ConsumerEvent {
         /// Which.
         lease_key: LeaseKey,
     },
+    /// The stream of a shard that was read is not there any more, and with it what was not read of it. The shard ends: the processor's
+    /// `shard_ended` is called, as in the KCL.
+    StreamDeleted {
+        /// Which stream.
+        stream: StreamName,
+        /// The shard's lease.
+        lease_key: LeaseKey,
+    },
+    /// An aggregate was dropped, because one of its records lies outside the shard's hash range; see [`OnStray`](crate::OnStray).
+    AggregateDropped {
+        /// Which lease.
+        lease_key: LeaseKey,
+        /// The Kinesis record.
+        sequence_number: SequenceNumber,
+        /// How many user records it held.
+        records: usize,
+    },
+    /// The same, but it was diverted.
+    AggregateDiverted {
+        /// Which lease.
+        lease_key: LeaseKey,
+        /// The Kinesis record.
+        sequence_number: SequenceNumber,
+        /// How many user records it held.
+        records: usize,
+    },
     /// The record that a checkpoint names is older than what the stream keeps: what lay between is gone unread, if anything was
     /// there. See [`OnTrimmed`](crate::OnTrimmed).
     PositionTrimmed {

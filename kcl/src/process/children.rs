@@ -41,6 +41,9 @@ pub(crate) async fn record_children(
     end: &ShardEnd,
     patient: bool,
 ) -> Result<usize, ChildrenError> {
+    if end.stream_gone {
+        return Ok(0);
+    }
     let mut listed: Option<Vec<Shard>> = None;
     let mut children = end.children.clone();
     if children.is_empty() {

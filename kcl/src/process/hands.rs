@@ -27,8 +27,9 @@ use super::opening::{Opening, open};
 use super::pulse::Pulse;
 use super::rooms::Rooms;
 use super::standstill::stuck;
+use super::strays::Strays;
 use super::unasked::Unasked;
-use crate::config::{Backoff, CheckpointPolicy};
+use crate::config::{Backoff, CheckpointPolicy, OnStray};
 use crate::dead_letter::panic_message;
 use crate::events::{ConsumerEvent, StallRemedy};
 use crate::initialization::{Choice, FencingToken, Initialization};
@@ -67,6 +68,7 @@ pub(super) struct Hands<S: Source, F: RecordProcessorFactory> {
     end: ShardEnd,
     opening: Opening,
     unasked: Unasked,
+    strays: Strays,
     pauses: Option<ExponentialBackoff>,
     rng: SmallRng,
     /// In a row, of the step that is repeated.
@@ -100,6 +102,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
             shard,
             opening: Opening::of(&lease, stream_position),
             unasked: Unasked::new(policy, Checkpointer::new(keeper.clone())),
+            strays: Strays::default(),
             lease,
             checkpointer: Checkpointer::new(keeper.clone()),
             keeper,
@@ -297,6 +300,8 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         let dropped = held.batch.records.dropped().iter().map(DroppedRecords::records);
         self.pulse.meter().add(Metric::DroppedRecords, dropped.sum());
         let empty = held.batch.is_empty();
+        self.strays
+            .take_in(&mut held.batch, &self.shop.bell, &self.lease.key);
         self.in_hand = Some(held);
         Event::Batch { empty, ended }
     }
@@ -307,6 +312,14 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         fields(attempt = self.failures + 1, records, bytes, position)
     )]
     async fn process(&mut self) -> Event {
+        if let OnStray::Divert(diversion) = &self.shop.config.strays
+            && let Err(error) = self
+                .strays
+                .divert(diversion, &self.shop.bell, &self.lease.key)
+                .await
+        {
+            return self.failed("an aggregate cannot be diverted", &*error);
+        }
         let Some(batch) = self.next_attempt().await else {
             return Event::Processed;
         };
@@ -448,6 +461,12 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
                     parent: self.shard.shard_id().clone(),
                     leases_created,
                 });
+                if self.end.stream_gone {
+                    self.shop.bell.ring(ConsumerEvent::StreamDeleted {
+                        stream: self.stream.name().clone(),
+                        lease_key: self.lease.key.clone(),
+                    });
+                }
                 tell(&self.keeper, Command::ShardEnded).await;
                 Event::ChildrenRecorded
             }

@@ -21,6 +21,7 @@ mod opening;
 pub(crate) mod pulse;
 pub(crate) mod rooms;
 mod standstill;
+mod strays;
 mod unasked;
 mod workshop;
 

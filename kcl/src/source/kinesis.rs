@@ -10,6 +10,7 @@ use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{self, ShardIteratorType};
 use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::sleep;
 
 use super::budget::{ReadBudget, SharedRate};
 use super::failure::{Failure, Kind};
@@ -213,11 +214,34 @@ impl KinesisStream {
             .await
     }
 
-    /// What it means that a read says there is no such thing: the end of the shard, if its stream is still there without it.
-    pub(crate) async fn is_shard_gone(&self, stream: &Stream, shard: &ShardId) -> Result<bool, Failure> {
+    /// What it means that a read says there is no such thing: the end of the shard, if its stream is still there without it, or is gone
+    /// too. `None`: the shard is there.
+    ///
+    /// A stream is believed to be gone only when it is said several times, seconds apart. One of several is for the tracker to judge.
+    pub(crate) async fn end_of_missing(
+        &self,
+        stream: &Stream,
+        shard: &ShardId,
+    ) -> Result<Option<ShardEnd>, Failure> {
         self.ensure_same(stream, Duration::ZERO).await?;
-        let shards = self.list_shards(stream).await?;
-        Ok(!shards.is_empty() && shards.iter().all(|listed| listed.id != *shard))
+        let mut denials = 0;
+        loop {
+            match self.list_shards(stream).await {
+                Ok(shards) => {
+                    let gone = !shards.is_empty() && shards.iter().all(|listed| listed.id != *shard);
+                    return Ok(gone.then(ShardEnd::default));
+                }
+                Err(failure) if failure.kind == Kind::NotFound && stream.id().is_none() => denials += 1,
+                Err(failure) => return Err(failure),
+            }
+            if denials == DENIALS {
+                return Ok(Some(ShardEnd {
+                    stream_gone: true,
+                    ..ShardEnd::default()
+                }));
+            }
+            sleep(BETWEEN_DENIALS).await;
+        }
     }
 }
 
@@ -360,7 +384,10 @@ fn listed_shard(shard: &types::Shard) -> Result<Shard, BoxError> {
 
 impl ShardEnd {
     pub(crate) fn of(children: Vec<ChildShard>) -> Self {
-        Self { children }
+        Self {
+            children,
+            stream_gone: false,
+        }
     }
 }
 
@@ -371,5 +398,8 @@ const CONTROL_TIMEOUT: Duration = Duration::from_secs(4);
 const CONTROL_ATTEMPTS: u32 = 3;
 /// Ours: listings are rare, so a short first pause does no harm.
 const CONTROL_BACKOFF: Duration = Duration::from_millis(200);
+/// Ours: a name that is being looked up elsewhere, or a stream that is made anew, answers by then.
+const DENIALS: u32 = 3;
+const BETWEEN_DENIALS: Duration = Duration::from_secs(5);
 /// Source: AWS API reference, ListShards, `MaxResults`.
 const LISTED: i32 = 1_000;

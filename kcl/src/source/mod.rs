@@ -26,7 +26,7 @@ use self::failure::Failure;
 use crate::metrics::Meter;
 use crate::position::{Position, SequenceNumber};
 use crate::processor::RecordBatch;
-use crate::record::{ClientRecord, DroppedRecords};
+use crate::record::{ClientRecord, DroppedRecords, StrayAggregate};
 use crate::shard::progress::{Heard, RetrievalMode};
 use crate::shard::start::StartAt;
 use crate::shard_sync::Shard;
@@ -96,6 +96,8 @@ pub(crate) struct Batch {
     pub(crate) records: RecordBatch,
     /// Memory the records hold, about.
     pub(crate) bytes: usize,
+    /// Aggregates to be diverted before the records are processed.
+    pub(crate) strays: Vec<StrayAggregate>,
     /// The shard is closed and this was all of it.
     pub(crate) end: Option<ShardEnd>,
     /// What it heard of the service.
@@ -114,7 +116,8 @@ pub(crate) struct Switch {
 impl Batch {
     /// Whether it says nothing.
     pub(crate) fn is_empty(&self) -> bool {
-        self.end.is_none() && self.records.is_empty() && self.records.dropped().is_empty()
+        let nothing = self.records.is_empty() && self.records.dropped().is_empty();
+        nothing && self.end.is_none() && self.strays.is_empty()
     }
 }
 
@@ -123,6 +126,8 @@ impl Batch {
 pub(crate) struct ShardEnd {
     /// The shards that follow, where the service named them.
     pub(crate) children: Vec<ChildShard>,
+    /// The stream itself is gone, so that nothing follows.
+    pub(crate) stream_gone: bool,
 }
 
 /// One Kinesis record as it came.
@@ -139,12 +144,18 @@ pub(crate) struct RawRecord {
 pub(crate) struct Unpacked {
     pub(crate) records: Vec<ClientRecord>,
     pub(crate) dropped: Vec<DroppedRecords>,
+    pub(crate) strays: Vec<StrayAggregate>,
     pub(crate) bytes: usize,
 }
 
-/// Takes aggregates apart by KCL's rule: an aggregate with a record outside the shard's hash range is dropped whole, and
-/// said so.
-pub(crate) fn unpack(shard: &ShardId, range: &HashKeyRange, raw: Vec<RawRecord>) -> Unpacked {
+/// Takes aggregates apart. By KCL's rule an aggregate with a record outside the shard's hash range is dropped whole, which is said;
+/// `policy` may want it delivered or handed back.
+pub(crate) fn unpack(
+    shard: &ShardId,
+    range: &HashKeyRange,
+    policy: OutOfRange,
+    raw: Vec<RawRecord>,
+) -> Unpacked {
     let mut unpacked = Unpacked {
         records: Vec::with_capacity(raw.len()),
         ..Unpacked::default()
@@ -160,7 +171,7 @@ pub(crate) fn unpack(shard: &ShardId, range: &HashKeyRange, raw: Vec<RawRecord>)
         } = record;
         unpacked.bytes += data.len() + partition_key.as_ref().map_or(0, String::len) + TEXTS;
         let before = unpacked.records.len();
-        match deaggregate(data, range, OutOfRange::DropAggregate) {
+        match deaggregate(data, range, policy) {
             Deaggregated::Raw { data, why } => {
                 if why != RawReason::NotAggregate {
                     trace!(shard_id = %shard, position = %sequence_number, reason = %why, "delivered as it is");
@@ -184,12 +195,15 @@ pub(crate) fn unpack(shard: &ShardId, range: &HashKeyRange, raw: Vec<RawRecord>)
                     records,
                 });
             }
-            // Not by the policy above.
             Deaggregated::HandedBack(aggregate) => {
                 let of = |sub| ClientRecord::from_aggregate(&sequence_number, sub, arrived);
-                unpacked
-                    .records
-                    .extend(aggregate.into_records().into_iter().map(of));
+                let records: Vec<_> = aggregate.into_records().into_iter().map(of).collect();
+                unpacked.bytes += records.len() * size_of::<ClientRecord>();
+                unpacked.strays.push(StrayAggregate {
+                    shard_id: shard.clone(),
+                    sequence_number,
+                    records,
+                });
             }
         }
         unpacked.bytes += (unpacked.records.len() - before) * size_of::<ClientRecord>();
@@ -252,7 +266,7 @@ mod tests {
             raw(11, aggregate(&[1, 2, 3])),
             raw(12, Bytes::from_static(b"plain")),
         ];
-        let unpacked = unpack(&shard(), &range(0, 5), raws);
+        let unpacked = unpack(&shard(), &range(0, 5), OutOfRange::DropAggregate, raws);
         let places: Vec<_> = unpacked
             .records
             .iter()
@@ -279,7 +293,7 @@ mod tests {
     #[test]
     fn an_aggregate_with_a_stranger_is_dropped_whole_and_reported() {
         let raws = vec![raw(10, aggregate(&[1, 9])), raw(11, aggregate(&[1, 2]))];
-        let unpacked = unpack(&shard(), &range(0, 5), raws);
+        let unpacked = unpack(&shard(), &range(0, 5), OutOfRange::DropAggregate, raws);
         assert_eq!(unpacked.records.len(), 2);
         assert_eq!(unpacked.dropped.len(), 1);
         let dropped = &unpacked.dropped[0];
@@ -289,10 +303,30 @@ mod tests {
     }
 
     #[test]
+    fn an_aggregate_with_a_stranger_may_be_delivered_or_handed_back() {
+        let raws = || vec![raw(10, aggregate(&[1, 9])), raw(11, aggregate(&[1, 2]))];
+        let delivered = unpack(&shard(), &range(0, 5), OutOfRange::Deliver, raws());
+        assert_eq!((delivered.records.len(), delivered.strays.len()), (4, 0));
+        let handed_back = unpack(&shard(), &range(0, 5), OutOfRange::HandBack, raws());
+        assert_eq!((handed_back.records.len(), handed_back.dropped.len()), (2, 0));
+        let [stray] = &handed_back.strays[..] else {
+            panic!("one is a stray");
+        };
+        assert_eq!(stray.sequence_number().as_str(), "10");
+        let data: Vec<_> = stray
+            .records()
+            .iter()
+            .map(|record| record.data().clone())
+            .collect();
+        assert_eq!(data, ["1", "9"], "all of it, the record inside the range too");
+    }
+
+    #[test]
     fn with_an_unknown_range_nothing_is_dropped() {
         let unpacked = unpack(
             &shard(),
             &HashKeyRange::FULL,
+            OutOfRange::DropAggregate,
             vec![raw(10, aggregate(&[1, u128::MAX]))],
         );
         assert_eq!((unpacked.records.len(), unpacked.dropped.len()), (2, 0));
@@ -302,7 +336,12 @@ mod tests {
     fn what_only_looks_like_an_aggregate_is_delivered_as_it_is() {
         let mut broken = aggregate(&[1, 2]).to_vec();
         *broken.last_mut().unwrap() ^= 1;
-        let unpacked = unpack(&shard(), &range(5, 6), vec![raw(10, Bytes::from(broken.clone()))]);
+        let unpacked = unpack(
+            &shard(),
+            &range(5, 6),
+            OutOfRange::DropAggregate,
+            vec![raw(10, Bytes::from(broken.clone()))],
+        );
         assert_eq!(unpacked.records[0].data().as_ref(), broken);
         assert!(!unpacked.records[0].is_aggregated());
     }

@@ -164,10 +164,12 @@ impl PollingReader {
         self.reached.accept(&mut records);
         let end = next_iterator.is_none().then(|| ShardEnd::of(children));
         self.iterator = next_iterator;
-        let unpacked = unpack(&self.shard, &self.range, records);
+        let policy = self.source.config().strays.policy();
+        let unpacked = unpack(&self.shard, &self.range, policy, records);
         Batch {
             bytes: unpacked.bytes,
             records: RecordBatch::new(unpacked.records, behind).with_dropped(unpacked.dropped),
+            strays: unpacked.strays,
             end,
             heard: Heard::Answer,
             ..Batch::default()
@@ -184,15 +186,15 @@ impl PollingReader {
             }
             // An iterator that the service calls invalid is as good as expired.
             Kind::InvalidArgument => self.iterator = None,
-            Kind::NotFound => match self.source.is_shard_gone(&self.stream, &self.shard).await {
-                Ok(true) => {
+            Kind::NotFound => match self.source.end_of_missing(&self.stream, &self.shard).await {
+                Ok(Some(end)) => {
                     warn!(shard_id = %self.shard, "shard is gone, with what was not read of it");
                     return Batch {
-                        end: Some(ShardEnd::default()),
+                        end: Some(end),
                         ..Batch::default()
                     };
                 }
-                Ok(false) => self.iterator = None,
+                Ok(None) => self.iterator = None,
                 Err(listing) => {
                     debug!(shard_id = %self.shard, error = %chain(&listing), "shards cannot be listed");
                 }

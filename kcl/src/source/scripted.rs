@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use kinesis_aggregation::{HashKey, HashKeyRange, ShardId};
+use kinesis_aggregation::{HashKey, HashKeyRange, OutOfRange, ShardId};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -227,7 +227,7 @@ impl Reader for ScriptedReader {
             self.from = last + 1;
         }
         let end = (shard.listed.closed && ahead.len() <= PAGE).then(ShardEnd::default);
-        let unpacked = unpack(&self.shard, &self.range, page);
+        let unpacked = unpack(&self.shard, &self.range, OutOfRange::DropAggregate, page);
         let records = RecordBatch::new(unpacked.records, None).with_dropped(unpacked.dropped);
         Batch {
             records,

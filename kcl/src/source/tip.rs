@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use kinesis_aggregation::{HashKeyRange, ShardId};
+use kinesis_aggregation::{HashKeyRange, OutOfRange, ShardId};
 use tokio::time::sleep;
 
 use super::failure::{Failure, Kind};
@@ -45,7 +45,7 @@ pub(super) async fn last_before(
         }
     };
     Ok(last.and_then(|record| {
-        let unpacked = unpack(shard, &HashKeyRange::FULL, vec![record]);
+        let unpacked = unpack(shard, &HashKeyRange::FULL, OutOfRange::Deliver, vec![record]);
         unpacked.records.last().map(|record| record.position().clone())
     }))
 }

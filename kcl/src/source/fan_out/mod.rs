@@ -172,16 +172,16 @@ impl ShardReader {
         match failure.kind {
             Kind::InUse => Obstacle::InUse,
             Kind::Throttled => Obstacle::Throttled,
-            Kind::NotFound => match self.source.is_shard_gone(&self.stream, &self.shard).await {
-                Ok(true) => {
+            Kind::NotFound => match self.source.end_of_missing(&self.stream, &self.shard).await {
+                Ok(Some(end)) => {
                     warn!(shard_id = %self.shard, "shard is gone, with what was not read of it");
                     self.pending = Some(Batch {
-                        end: Some(ShardEnd::default()),
+                        end: Some(end),
                         ..Batch::default()
                     });
                     Obstacle::Passing
                 }
-                Ok(false) => {
+                Ok(None) => {
                     self.source.registrar().forget(&self.stream);
                     match self.source.config().fan_out.arn_of(self.stream.name()) {
                         // Nothing else can be looked up.
@@ -232,10 +232,12 @@ impl ShardReader {
         if end {
             self.subscription = None;
         }
-        let unpacked = unpack(&self.shard, &self.range, records);
+        let policy = self.source.config().strays.policy();
+        let unpacked = unpack(&self.shard, &self.range, policy, records);
         Batch {
             bytes: unpacked.bytes,
             records: RecordBatch::new(unpacked.records, behind).with_dropped(unpacked.dropped),
+            strays: unpacked.strays,
             end: end.then(|| ShardEnd::of(children)),
             heard: Heard::Answer,
             ..Batch::default()

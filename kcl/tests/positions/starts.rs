@@ -1,185 +1,19 @@
-//! Places: where a shard starts, what is checkpointed without being asked for, what happens when a place is gone. In virtual time,
-//! against a Kinesis and a DynamoDB inside this process.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+//! Where a shard starts, what is checkpointed without being asked for, what happens when a place is gone.
 
 use std::num::NonZeroU64;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_sdk_kinesis::primitives::Blob;
 use bytes::Bytes;
-use futures::StreamExt as _;
-use kcl::events::{ConsumerEvent, Events, Notice};
+use kcl::events::ConsumerEvent;
 use kcl::{
-    BoxError, Checkpoint, CheckpointPolicy, Checkpointer, Consumer, ConsumerConfig, ConsumerConfigBuilder,
-    ConsumerHandle, DynamoDbLeaseStore, FencingToken, InitialPosition, Initialization, LeaseKey, LeaseStore,
-    OnTrimmed, Position, RecordBatch, RecordProcessor, RunError, RunSummary, SequenceNumber, ShardContext,
-    ShardId, ShardStart,
+    Checkpoint, CheckpointPolicy, ConsumerConfig, InitialPosition, OnTrimmed, Position, RunError,
+    SequenceNumber, ShardId, ShardStart,
 };
 use kinesis_local::InProcess;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-/// What processors saw and were told, and what they are to do.
-#[derive(Debug, Default)]
-struct World {
-    seen: Mutex<Vec<(String, Position)>>,
-    begun: Mutex<Vec<(Checkpoint, FencingToken, Option<Bytes>)>>,
-    start_after: Mutex<Option<Position>>,
-    /// Prepare with these bytes instead of checkpointing nothing.
-    prepare: Mutex<Option<Bytes>>,
-}
-
-impl World {
-    fn data(&self) -> Vec<String> {
-        self.seen
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|(data, _)| data.clone())
-            .collect()
-    }
-
-    fn clear(&self) {
-        self.seen.lock().unwrap().clear();
-    }
-
-    fn last_begun(&self) -> (Checkpoint, FencingToken, Option<Bytes>) {
-        self.begun.lock().unwrap().last().unwrap().clone()
-    }
-}
-
-struct Witness(Arc<World>);
-
-impl RecordProcessor for Witness {
-    async fn initialize(&mut self, input: Initialization<'_>) -> Result<(), BoxError> {
-        let state = input.pending().and_then(|pending| pending.state.clone());
-        let told = (input.checkpoint().clone(), input.fencing_token(), state);
-        self.0.begun.lock().unwrap().push(told);
-        if let Some(position) = self.0.start_after.lock().unwrap().clone() {
-            input.start_after(position);
-        }
-        Ok(())
-    }
-
-    async fn process_records(
-        &mut self,
-        batch: RecordBatch,
-        checkpointer: &Checkpointer,
-    ) -> Result<(), BoxError> {
-        for record in batch.records() {
-            let data = String::from_utf8(record.data().to_vec())?;
-            let seen = (data, record.position().clone());
-            self.0.seen.lock().unwrap().push(seen);
-        }
-        let state = self.0.prepare.lock().unwrap().clone();
-        if let Some(state) = state {
-            let _left_alone = checkpointer.prepare(Some(state)).await?;
-        }
-        Ok(())
-    }
-}
-
-struct Running {
-    handle: ConsumerHandle,
-    events: Events,
-    task: JoinSet<Result<RunSummary, RunError>>,
-}
-
-impl Running {
-    async fn stop(mut self) {
-        self.handle.request_shutdown();
-        self.task.join_next().await.unwrap().unwrap().unwrap();
-    }
-
-    /// As a crash: nothing is told to anybody.
-    async fn kill(mut self) {
-        self.task.shutdown().await;
-    }
-
-    /// How it ended by itself.
-    async fn end(mut self) -> Result<RunSummary, RunError> {
-        let ended = timeout(Duration::from_secs(600), self.task.join_next()).await;
-        ended.expect("it ends").unwrap().unwrap()
-    }
-
-    async fn event(&mut self, wanted: impl Fn(&ConsumerEvent) -> bool) -> ConsumerEvent {
-        let next = async {
-            loop {
-                match self.events.next().await {
-                    Some(Notice::Event(event)) if wanted(&event) => return event,
-                    Some(_) => {}
-                    None => panic!("the consumer ended"),
-                }
-            }
-        };
-        timeout(Duration::from_secs(600), next).await.expect("the event")
-    }
-}
-
-async fn local(shards: u32) -> InProcess {
-    let local = InProcess::start().unwrap();
-    local.create_stream("sales", shards).await.unwrap();
-    local
-}
-
-fn config(worker: &str) -> ConsumerConfigBuilder {
-    ConsumerConfig::builder("app", "sales").worker_id(worker).seed(7)
-}
-
-fn run(local: &InProcess, config: ConsumerConfigBuilder, world: &Arc<World>) -> Running {
-    let world = Arc::clone(world);
-    let consumer = Consumer::builder(config.build().unwrap())
-        .kinesis_client(local.kinesis_client())
-        .dynamodb_client(local.dynamodb_client())
-        .build(move |_: &ShardContext| Witness(Arc::clone(&world)))
-        .unwrap();
-    let (handle, events) = (consumer.handle(), consumer.handle().events());
-    let mut task = JoinSet::new();
-    task.spawn(consumer.run());
-    Running { handle, events, task }
-}
-
-/// Puts records into the first shard; their numbers.
-async fn put(local: &InProcess, data: &[&str]) -> Vec<SequenceNumber> {
-    let mut numbers = Vec::new();
-    for data in data {
-        let put = local.kinesis_client().put_record().stream_name("sales");
-        let put = put.partition_key("k").explicit_hash_key("1");
-        let output = put.data(Blob::new(*data)).send().await.unwrap();
-        numbers.push(SequenceNumber::parse(output.sequence_number()).unwrap());
-    }
-    numbers
-}
-
-/// Waits until a condition holds.
-async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let waiting = async {
-        while !condition().await {
-            sleep(Duration::from_millis(100)).await;
-        }
-    };
-    let waited = timeout(Duration::from_secs(600), waiting).await;
-    waited.unwrap_or_else(|_| panic!("never: {what}"));
-}
-
-async fn until_seen(world: &World, data: &[&str]) {
-    until(&format!("{data:?}"), async || world.data() == data).await;
-}
-
-fn key() -> LeaseKey {
-    LeaseKey::of_shard(&ShardId::from_number(0))
-}
-
-async fn checkpoint(local: &InProcess) -> Checkpoint {
-    let store = DynamoDbLeaseStore::new(local.dynamodb_client(), "app");
-    store.get(&key()).await.unwrap().unwrap().checkpoint
-}
-
-fn after(number: &SequenceNumber) -> Checkpoint {
-    Checkpoint::At(Position::new(number.clone(), 0))
-}
+use crate::world::{World, after, checkpoint, config, key, local, put, run, until, until_seen};
 
 #[tokio::test(start_paused = true)]
 async fn from_now_on_means_the_same_to_whoever_comes_next() {
