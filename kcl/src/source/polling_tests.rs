@@ -266,12 +266,16 @@ async fn a_shard_that_is_gone_from_its_stream_has_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_is_gone_ends_no_shard() {
+async fn a_stream_that_seems_gone_is_asked_for_again() {
+    let gone = || mock!(Client::list_shards).then_http_response(refusal("ResourceNotFoundException"));
     let rules = [
         iterator(ShardIteratorType::TrimHorizon, None, "i0"),
         refused_records("ResourceNotFoundException"),
-        mock!(Client::list_shards).then_http_response(refusal("ResourceNotFoundException")),
-        page("i0", &["10"], Some("i1"), 0),
+        gone(),
+        gone(),
+        listed(&["shardId-000000000000"]),
+        iterator(ShardIteratorType::TrimHorizon, None, "i1"),
+        page("i1", &["10"], Some("i2"), 0),
     ];
     let mut reader = reader(&rules.iter().collect::<Vec<_>>(), StartAt::TrimHorizon);
     let (batch, reads) = batch(&mut reader).await;
@@ -280,6 +284,21 @@ async fn a_stream_that_is_gone_ends_no_shard() {
         (vec!["10"], 2),
         "it may have been a slip"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_gone_for_good_ends_its_shards() {
+    let gone = || mock!(Client::list_shards).then_http_response(refusal("ResourceNotFoundException"));
+    let rules = [
+        iterator(ShardIteratorType::TrimHorizon, None, "i0"),
+        refused_records("ResourceNotFoundException"),
+        gone(),
+        gone(),
+        gone(),
+    ];
+    let mut reader = reader(&rules.iter().collect::<Vec<_>>(), StartAt::TrimHorizon);
+    let (batch, _) = batch(&mut reader).await;
+    assert!(batch.end.unwrap().stream_gone);
 }
 
 #[tokio::test(start_paused = true)]
