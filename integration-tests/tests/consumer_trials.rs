@@ -21,6 +21,21 @@ fn flights_by_fan_out_while_shards_change_and_workers_die() {
 }
 
 #[test]
+fn flights_record_by_record_while_shards_change_and_workers_die() {
+    assert_kept("flights-records");
+}
+
+#[test]
+fn keys_handled_at_a_time_keep_up() {
+    assert_kept("parallel-keys");
+}
+
+#[test]
+fn records_that_fail_and_records_that_always_fail() {
+    assert_kept("poison");
+}
+
+#[test]
 fn subscriptions_that_fall_silent() {
     assert_kept("half-open");
 }

@@ -12,6 +12,8 @@ use std::time::Duration;
 use kcl::lease::LeaseKey;
 use kcl::{Checkpoint, Position};
 
+use super::super::latencies::Latencies;
+
 /// What was put, handed over, done and checkpointed.
 #[derive(Debug, Default)]
 pub struct Books {
@@ -41,6 +43,7 @@ struct Key {
     newest: Option<u32>,
     /// What is handed over, and neither done nor failed.
     open: Option<(u32, TenureId)>,
+    has_failed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +91,18 @@ struct Counts {
     unexplained: u64,
     passed_over: u64,
     went_back: u64,
+    dead: u64,
+    wrong_letters: u64,
+    waits: Waits,
+}
+
+/// How long records waited, put until done.
+#[derive(Debug, Clone, Default)]
+pub struct Waits {
+    /// Those of keys that never had a failure before.
+    pub calm: Latencies,
+    /// The others.
+    pub failing: Latencies,
 }
 
 /// The books, closed.
@@ -115,6 +130,10 @@ pub struct Balance {
     pub went_back: u64,
     /// Done, and not behind a checkpoint when all was over.
     pub not_checkpointed: u64,
+    /// Given to the dead letters.
+    pub dead: u64,
+    /// Dead letters of records that do not fail for good, or that do not say why.
+    pub wrong_letters: u64,
     /// Handed over and never put.
     pub strangers: u64,
     /// Processors that began with a shard.
@@ -268,19 +287,70 @@ impl Books {
         counts.order_breaks += u64::from(!is_in_order);
     }
 
+    /// A record is handed to the user's code of a worker that is told neither when it begins with a shard nor when it
+    /// ends: a tenure begins where the worker has none.
+    pub fn handed_by(&mut self, worker: &'static str, lease: &LeaseKey, number: u32, position: &Position) {
+        let tenure = self
+            .open_tenure(worker, lease)
+            .unwrap_or_else(|| self.begin(worker, lease));
+        self.handed(tenure, number, position);
+    }
+
+    /// A worker told that a lease is not its any more.
+    pub fn left(&mut self, worker: &str, lease: &LeaseKey, how: Leaving) {
+        if let Some(tenure) = self.open_tenure(worker, lease) {
+            self.leave(tenure, how);
+        }
+    }
+
+    /// The last one that has not ended.
+    fn open_tenure(&self, worker: &str, lease: &LeaseKey) -> Option<TenureId> {
+        let is_it =
+            |tenure: &Tenure| tenure.worker == worker && tenure.lease == *lease && tenure.end.is_none();
+        let at = self.tenures.iter().rposition(is_it)?;
+        u32::try_from(at).ok().map(TenureId)
+    }
+
     /// The user's code is done with a record.
-    pub fn done(&mut self, number: u32) {
+    pub fn done(&mut self, number: u32, now: Duration) {
         let Some(entry) = self.entries.get_mut(number as usize) else {
             return;
         };
-        self.counts.done += u64::from(!entry.is_done);
-        entry.is_done = true;
+        if !entry.is_done {
+            entry.is_done = true;
+            self.counts.done += 1;
+            let waits = match self.keys[entry.key as usize].has_failed {
+                true => &mut self.counts.waits.failing,
+                false => &mut self.counts.waits.calm,
+            };
+            waits.add(now.saturating_sub(entry.put_at));
+        }
         self.close(number);
     }
 
     /// The user's code failed on a record, which comes again.
     pub fn failed(&mut self, number: u32) {
+        if let Some(entry) = self.entries.get(number as usize) {
+            self.keys[entry.key as usize].has_failed = true;
+        }
         self.close(number);
+    }
+
+    /// A record is with the dead letters now; whether it belongs there and its letter says why.
+    pub fn dead(&mut self, number: u32, is_right: bool, now: Duration) {
+        let is_new = self
+            .entries
+            .get(number as usize)
+            .is_some_and(|entry| !entry.is_done);
+        self.counts.dead += u64::from(is_new);
+        self.counts.wrong_letters += u64::from(!is_right);
+        self.done(number, now);
+    }
+
+    /// How long records waited.
+    #[must_use]
+    pub fn waits(&self) -> &Waits {
+        &self.counts.waits
     }
 
     /// The user's code failed on a batch: all of it that is not checkpointed comes again.
@@ -361,6 +431,8 @@ impl Books {
             passed_over: counts.passed_over,
             went_back: counts.went_back,
             not_checkpointed: not_checkpointed.sum(),
+            dead: counts.dead,
+            wrong_letters: counts.wrong_letters,
             strangers: counts.strangers,
             tenures: self.tenures.len() as u64,
             by_worker,

@@ -30,7 +30,7 @@ fn books(records: u32) -> (Books, TenureId) {
 fn process(books: &mut Books, by: TenureId, numbers: impl IntoIterator<Item = u32>) {
     for number in numbers {
         books.handed(by, number, &at(number));
-        books.done(number);
+        books.done(number, ZERO);
     }
 }
 
@@ -164,4 +164,40 @@ fn lag_is_the_age_of_the_oldest_that_is_not_done() {
     assert_eq!(books.lag(now), Duration::from_secs(8));
     process(&mut books, one, [2]);
     assert_eq!(books.lag(now), ZERO);
+}
+
+#[test]
+fn tenures_that_nobody_tells_begin_with_a_record_and_end_with_an_event() {
+    let (mut books, _) = books(6);
+    let hand = |books: &mut Books, worker, number| {
+        books.handed_by(worker, &lease(), number, &at(number));
+        books.done(number, ZERO);
+    };
+    hand(&mut books, "two", 0);
+    hand(&mut books, "two", 1);
+    assert_eq!((books.balance().tenures, books.balance().strays), (2, 0));
+    books.left("two", &lease(), Leaving::Bad);
+    hand(&mut books, "three", 1);
+    assert_eq!(books.balance().repeated, BTreeMap::from([("two", 1)]));
+    books.left("three", &lease(), Leaving::InOrder);
+    hand(&mut books, "two", 2);
+    assert_eq!((books.balance().tenures, books.balance().strays), (4, 0));
+}
+
+#[test]
+fn waits_of_keys_with_failures_are_kept_apart_and_dead_letters_end_them() {
+    let (mut books, one) = books(4);
+    let now = Duration::from_secs(8);
+    books.handed(one, 0, &at(0));
+    books.failed(0);
+    books.handed(one, 1, &at(1));
+    books.done(1, Duration::from_secs(2));
+    books.dead(0, true, now);
+    books.dead(0, true, now);
+    books.dead(3, false, now);
+    let balance = books.balance();
+    assert_eq!((balance.dead, balance.wrong_letters, balance.done), (2, 1, 3));
+    let most = |waits: &Latencies| waits.percentile(100).expect("one at least");
+    assert!(most(&books.waits().failing) > Duration::from_secs(7));
+    assert!(most(&books.waits().calm) <= Duration::from_secs(5));
 }

@@ -10,8 +10,9 @@ use kinesis_local::{Fault, Reshard};
 use super::super::catalogue::Length;
 use super::super::events::Source;
 use super::super::scenario::Load;
-use super::scenario::{Act, Promises, Scenario, When};
-use super::work::Work;
+use super::batches::Batches;
+use super::records::{DEADLINE, Records, is_poison};
+use super::scenario::{Act, Promises, Scenario, When, Work};
 
 /// What scenarios are made for.
 #[derive(Debug, Clone)]
@@ -29,9 +30,12 @@ impl Setting {
         vec![
             self.flights_by_polling(),
             self.flights_by_fan_out(),
+            self.flights_by_record(),
             self.half_open(),
             self.hanging(),
             self.slow(),
+            self.parallel(),
+            self.poison(),
             self.troubles(),
             self.pages(),
         ]
@@ -45,6 +49,18 @@ impl Setting {
     fn flights_by_fan_out(&self) -> Scenario {
         let about = "the same by enhanced fan-out";
         by_fan_out(self.turbulent(Scenario::new("flights-fan-out", about, self.flights())))
+    }
+
+    fn flights_by_record(&self) -> Scenario {
+        let about = "the same by polling, record by record, 20 ms each, many keys at a time";
+        let scenario = self.turbulent(Scenario::new("flights-records", about, self.flights()));
+        Scenario {
+            work: Work::Records(Records {
+                takes: Duration::from_millis(20),
+                fails: false,
+            }),
+            ..scenario
+        }
     }
 
     fn half_open(&self) -> Scenario {
@@ -68,10 +84,10 @@ impl Setting {
             "a processor hangs for ever with a record, at its first attempt; calls are cancelled after 20 s";
         let scenario = Scenario::new("hanging", about, self.paced(60));
         let scenario = Scenario {
-            work: Work {
+            work: Work::Batches(Batches {
                 hangs_at: u32::try_from(scenario.load.records / 3).ok(),
-                ..Work::default()
-            },
+                ..Batches::default()
+            }),
             consumer: scenario
                 .consumer
                 .clone()
@@ -101,10 +117,10 @@ impl Setting {
         };
         let scenario = Scenario {
             shards: 2,
-            work: Work {
+            work: Work::Batches(Batches {
                 per_batch: Duration::from_secs(5),
-                ..Work::default()
-            },
+                ..Batches::default()
+            }),
             budget: NonZeroUsize::new(4 << 20).expect("not zero"),
             promises: Promises {
                 keeps_leases: true,
@@ -116,15 +132,63 @@ impl Setting {
         by_fan_out(scenario.joined_by(&["one"]))
     }
 
+    fn parallel(&self) -> Scenario {
+        let about = "100 ms a record, 4,000 keys, 1,000 records/s in one shard";
+        let scenario = Scenario {
+            shards: 1,
+            work: Work::Records(Records {
+                takes: Duration::from_millis(100),
+                fails: false,
+            }),
+            promises: Promises {
+                lag: Some(FLAT),
+                keeps_leases: true,
+                ..Promises::default()
+            },
+            ..Scenario::new("parallel-keys", about, self.thousand_a_second())
+        };
+        scenario.joined_by(&["one"])
+    }
+
+    fn poison(&self) -> Scenario {
+        let about = "the same; 5 % of records fail twice and then pass, 0.1 % always fail";
+        let load = self.thousand_a_second();
+        let poison = (0..load.records).filter_map(|number| u32::try_from(number).ok());
+        let dead = poison.filter(|number| is_poison(*number)).count() as u64;
+        let scenario = Scenario {
+            shards: 1,
+            work: Work::Records(Records {
+                takes: Duration::from_millis(100),
+                fails: true,
+            }),
+            promises: Promises {
+                calm: Some(DEADLINE),
+                dead,
+                keeps_leases: true,
+                ..Promises::default()
+            },
+            ..Scenario::new("poison", about, load)
+        };
+        scenario.joined_by(&["one"])
+    }
+
+    fn thousand_a_second(&self) -> Load {
+        Load {
+            source: MADE_UP,
+            records: self.by_length(15_000, 120_000),
+            per_second: Some(1_000),
+        }
+    }
+
     /// What a fleet goes through while the flights come in.
     fn turbulent(&self, scenario: Scenario) -> Scenario {
         let scenario = Scenario {
             // Slow enough that a batch is in hand when its worker dies.
-            work: Work {
+            work: Work::Batches(Batches {
                 per_record: Duration::from_micros(200),
                 checkpoint_every: 3,
-                ..Work::default()
-            },
+                ..Batches::default()
+            }),
             promises: Promises {
                 repeats: true,
                 ..Promises::default()
@@ -241,6 +305,8 @@ const MADE_UP: Source = Source::Generated {
 const FLIGHTS: usize = 336_776;
 /// Three times the default failover time.
 const HOLD: Duration = Duration::from_secs(30);
+/// The pause between two reads at the tip, twice, and a second for the rest.
+const FLAT: Duration = Duration::from_secs(3);
 /// What a process may use beyond the budget of records read ahead.
 const BEYOND_BUDGET: u64 = 50 << 20;
 

@@ -69,7 +69,10 @@ impl Diary {
 
 /// The variant's name: what its `Debug` begins with.
 fn name_of(event: &ConsumerEvent) -> String {
-    let text = format!("{event:?}");
+    let text = match event {
+        ConsumerEvent::Record(event) => format!("Record{event:?}"),
+        event => format!("{event:?}"),
+    };
     let end = text.find(|letter: char| !letter.is_alphanumeric());
     text[..end.unwrap_or(text.len())].to_owned()
 }

@@ -7,7 +7,7 @@ use kcl::events::ConsumerEvent;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::books::Books;
+use super::books::{Books, Leaving};
 use super::diary::Diary;
 
 /// The books and the diary of a trial. Cheap to clone.
@@ -54,6 +54,16 @@ impl Ledger {
     /// Takes down what a worker tells.
     pub(super) fn note(&self, worker: &'static str, event: ConsumerEvent) {
         let now = self.now();
+        let left = match &event {
+            ConsumerEvent::LeaseLost { lease_key, .. } => Some((lease_key, Leaving::Bad)),
+            ConsumerEvent::LeaseHandedOver { lease_key, .. } | ConsumerEvent::ShardFinished { lease_key } => {
+                Some((lease_key, Leaving::InOrder))
+            }
+            _ => None,
+        };
+        if let Some((lease, how)) = left {
+            self.books().left(worker, lease, how);
+        }
         self.diary().note(now, worker, event);
     }
 

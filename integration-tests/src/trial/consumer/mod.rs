@@ -14,6 +14,7 @@
 //! after the clean stop of all every record is behind a checkpoint.
 
 mod auditor;
+mod batches;
 mod books;
 mod catalogue;
 mod diary;
@@ -21,13 +22,13 @@ mod feed;
 mod gate;
 mod ledger;
 mod play;
+mod records;
 mod report;
 mod scenario;
 mod stage;
 mod troupe;
-mod work;
 
-pub use books::{Balance, Books, Leaving, TenureId};
+pub use books::{Balance, Books, Leaving, TenureId, Waits};
 pub use catalogue::Setting;
 pub use diary::{Diary, Entry};
 pub use play::{fill, play, play_in_virtual_time};

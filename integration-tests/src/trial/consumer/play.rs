@@ -41,9 +41,14 @@ pub async fn play(scenario: &Scenario, stage: &Stage, seed: u64) -> Result<Repor
     }
     let end = Usage::now()?;
     auditor.look().await;
+    let (balance, waits) = {
+        let books = ledger.books();
+        (books.balance(), books.waits().clone())
+    };
     Ok(Report {
         scenario: scenario.clone(),
-        balance: ledger.books().balance(),
+        balance,
+        waits,
         diary: ledger.diary().clone(),
         summaries: troupe.summaries,
         struck: troupe.struck,

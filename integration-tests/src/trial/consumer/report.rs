@@ -8,10 +8,11 @@ use std::time::Duration;
 use kcl::RunSummary;
 use kcl::events::{ConsumerEvent, LossReason};
 
+use super::super::latencies::Latencies;
 use super::super::process::Usage;
 use super::super::report::{mib, write_table};
 use super::super::series::Series;
-use super::books::Balance;
+use super::books::{Balance, Waits};
 use super::diary::Diary;
 use super::scenario::Scenario;
 
@@ -20,6 +21,7 @@ use super::scenario::Scenario;
 pub struct Report {
     pub(super) scenario: Scenario,
     pub(super) balance: Balance,
+    pub(super) waits: Waits,
     pub(super) diary: Diary,
     /// Of those who stopped.
     pub(super) summaries: BTreeMap<&'static str, RunSummary>,
@@ -104,6 +106,21 @@ impl Report {
             && lag > most
         {
             broken.push(format!("a record waited for {lag:?}, not {most:?}"));
+        }
+        if let Some(most) = promises.calm
+            && let wait = self.waits.calm.percentile(100).unwrap_or_default()
+            && wait > most
+        {
+            broken.push(format!(
+                "a record of a key without failures waited for {wait:?}, not {most:?}"
+            ));
+        }
+        if balance.dead != promises.dead || balance.wrong_letters > 0 {
+            let (dead, wrong) = (balance.dead, balance.wrong_letters);
+            broken.push(format!(
+                "{dead} dead letters, {wrong} of them wrong, and not {}",
+                promises.dead
+            ));
         }
         for (worker, leases) in &self.struck {
             if *leases == 0 {
@@ -243,12 +260,20 @@ impl Report {
                 "took",
                 format!("{:.1} s, {rate:.0} records/s", self.took.as_secs_f64()),
             ),
+            ("waits", waits(&self.waits.calm)),
             ("oldest waits", self.seen.lag.in_seconds().to_string()),
             ("held, unprocessed", self.seen.held.to_string()),
             ("calls", counted(&self.calls)),
             ("events", counted(&self.diary.counts())),
         ];
         let finished: u64 = self.summaries.values().map(RunSummary::shards_finished).sum();
+        if balance.retried > 0 {
+            rows.push(("waits after a failure", waits(&self.waits.failing)));
+        }
+        if balance.dead > 0 {
+            let (dead, wrong) = (balance.dead, balance.wrong_letters);
+            rows.push(("dead letters", format!("{dead}, wrong {wrong}")));
+        }
         if let Some(after) = self.named_after() {
             rows.push(("hanging, named after", format!("{after:?}")));
         }
@@ -277,6 +302,19 @@ impl Display for Report {
             self.broken(),
         )
     }
+}
+
+fn waits(latencies: &Latencies) -> String {
+    let percentile = |percent| {
+        let told = latencies.percentile(percent).unwrap_or_default();
+        format!("{:.2} s", told.as_secs_f64())
+    };
+    format!(
+        "p50 {}, p99 {}, most {}",
+        percentile(50),
+        percentile(99),
+        percentile(100)
+    )
 }
 
 /// `one 12, two 7`, or `none`.

@@ -9,8 +9,9 @@ use kinesis_local::{Fault, Faults, Latency, Reshard};
 
 use super::super::error::TrialError;
 use super::super::scenario::Load;
+use super::batches::Batches;
+use super::records::Records;
 use super::stage::STREAM;
-use super::work::Work;
 
 /// One scenario.
 #[derive(Debug, Clone)]
@@ -32,6 +33,15 @@ pub struct Scenario {
     /// How long the workers go on after the last record is done.
     pub(super) settle: Duration,
     pub(super) promises: Promises,
+}
+
+/// What the user's code does, by which of the two ways to write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// A `RecordProcessor`.
+    Batches(Batches),
+    /// A handler of records.
+    Records(Records),
 }
 
 /// Something that happens at its time.
@@ -74,6 +84,10 @@ pub(super) struct Promises {
     pub(super) repeats: bool,
     /// Most time that a record may wait.
     pub(super) lag: Option<Duration>,
+    /// Most time that a record may wait whose key had no failure before.
+    pub(super) calm: Option<Duration>,
+    /// Records that must end as dead letters, with their reason.
+    pub(super) dead: u64,
     /// How soon a processor that hangs must be named.
     pub(super) named: Option<Duration>,
     /// Most subscriptions, of all shards.
@@ -125,7 +139,7 @@ impl Scenario {
             limits: true,
             latency: Latency::service(),
             load,
-            work: Work::default(),
+            work: Work::Batches(Batches::default()),
             consumer: ConsumerConfig::builder(STREAM, STREAM),
             budget: BUDGET,
             faults: Vec::new(),

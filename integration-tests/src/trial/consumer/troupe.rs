@@ -6,16 +6,15 @@ use std::rc::Rc;
 
 use futures::StreamExt as _;
 use kcl::events::Notice;
-use kcl::{Consumer, ConsumerHandle, ReadBudget, RunError, RunSummary};
+use kcl::{Consumer, ConsumerHandle, ReadBudget, RecordProcessorFactory, RunError, RunSummary};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Duration, timeout};
 
 use super::super::error::TrialError;
 use super::gate::Gate;
 use super::ledger::Ledger;
-use super::scenario::Scenario;
+use super::scenario::{Scenario, Work};
 use super::stage::Stage;
-use super::work::scribe;
 
 /// Everybody who plays.
 #[derive(Debug)]
@@ -77,11 +76,24 @@ impl<'a> Troupe<'a> {
             .worker_id(name)
             .seed(self.seed)
             .build()?;
-        let consumer = Consumer::builder(config)
+        let builder = Consumer::builder(config)
             .kinesis_client(self.stage.kinesis(name, &gate))
             .dynamodb_client(self.stage.dynamodb(name, &gate))
-            .read_budget(budget.clone())
-            .build(scribe(name, self.scenario.work, &self.ledger, &gate))?;
+            .read_budget(budget);
+        match self.scenario.work {
+            Work::Batches(work) => {
+                let consumer = builder.build(work.factory(name, &self.ledger, &gate))?;
+                self.begin(name, consumer, gate);
+            }
+            Work::Records(work) => {
+                let consumer = work.consumer(builder, name, &self.ledger, &gate)?;
+                self.begin(name, consumer, gate);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin<F: RecordProcessorFactory>(&mut self, name: &'static str, consumer: Consumer<F>, gate: Gate) {
         let handle = consumer.handle();
         let (mut events, ledger) = (handle.events(), self.ledger.clone());
         self.listeners.spawn(async move {
@@ -93,7 +105,6 @@ impl<'a> Troupe<'a> {
         });
         let run = self.runs.spawn(async move { (name, consumer.run().await) });
         self.present.insert(name, Worker { handle, gate, run });
-        Ok(())
     }
 
     /// A worker's tasks are dropped wherever they are.

@@ -1,4 +1,4 @@
-//! The user's code of a trial: takes its time, fails where it is told to, and writes into the books.
+//! The user's code of a trial, batch by batch: takes its time, hangs where it is told to, and writes into the books.
 
 use std::future::pending;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use super::books::{Leaving, TenureId};
 use super::gate::Gate;
 use super::ledger::Ledger;
 
-/// What the user's code does.
+/// What the user's code does with batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Work {
+pub(super) struct Batches {
     /// What a record takes, on average.
     pub(super) per_record: Duration,
     /// What a batch takes beside.
@@ -24,7 +24,7 @@ pub(super) struct Work {
     pub(super) hangs_at: Option<u32>,
 }
 
-impl Default for Work {
+impl Default for Batches {
     fn default() -> Self {
         Self {
             per_record: Duration::ZERO,
@@ -39,7 +39,7 @@ impl Default for Work {
 #[derive(Debug)]
 pub(super) struct Scribe {
     worker: &'static str,
-    work: Work,
+    work: Batches,
     ledger: Ledger,
     gate: Gate,
     tenure: Option<TenureId>,
@@ -50,7 +50,7 @@ pub(super) struct Scribe {
 }
 
 impl Scribe {
-    pub(super) fn new(worker: &'static str, work: Work, ledger: &Ledger, gate: &Gate) -> Self {
+    pub(super) fn new(worker: &'static str, work: Batches, ledger: &Ledger, gate: &Gate) -> Self {
         Self {
             worker,
             work,
@@ -91,6 +91,7 @@ impl Scribe {
 
     /// One after the other: at most one of a key is in hand. Whether it hangs now.
     fn process(&mut self, tenure: TenureId, records: &[ClientRecord]) -> Result<bool, BoxError> {
+        let now = self.ledger.now();
         let mut books = self.ledger.books();
         for record in records {
             let number = number_of(record.data()).ok_or("a record without number")?;
@@ -103,7 +104,7 @@ impl Scribe {
             {
                 return Ok(true);
             }
-            books.done(number);
+            books.done(number, now);
         }
         drop(books);
         self.ledger.tell();
@@ -168,15 +169,17 @@ impl Drop for Scribe {
     }
 }
 
-/// A processor for one shard.
-pub(super) fn scribe(
-    worker: &'static str,
-    work: Work,
-    ledger: &Ledger,
-    gate: &Gate,
-) -> impl Fn(&ShardContext) -> Scribe + Send + Sync + use<> {
-    let (ledger, gate) = (ledger.clone(), gate.clone());
-    move |_| Scribe::new(worker, work, &ledger, &gate)
+impl Batches {
+    /// Makes the processors of a worker.
+    pub(super) fn factory(
+        self,
+        worker: &'static str,
+        ledger: &Ledger,
+        gate: &Gate,
+    ) -> impl Fn(&ShardContext) -> Scribe + Send + Sync + use<> {
+        let (ledger, gate) = (ledger.clone(), gate.clone());
+        move |_| Scribe::new(worker, self, &ledger, &gate)
+    }
 }
 
 /// Records between which a batch may be given up.
