@@ -89,6 +89,10 @@ impl ReadAhead {
     ///
     /// # Cancel safety
     /// Nothing is lost.
+    #[expect(
+        clippy::needless_pass_by_ref_mut,
+        reason = "one taker at a time: two would share the wake-ups"
+    )]
     pub(crate) async fn next(&mut self) -> Option<HeldBatch> {
         loop {
             let filled = self.shelf.filled.notified();

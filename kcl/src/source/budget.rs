@@ -35,8 +35,11 @@ struct Shared {
     records: Pool,
     requests: Arc<Semaphore>,
     limits: RateLimits,
-    rates: Mutex<HashMap<(String, ShardId), Weak<Mutex<ShardRate>>>>,
+    rates: Mutex<HashMap<ShardOfStream, Weak<Mutex<ShardRate>>>>,
 }
+
+/// Region and stream, and which of its shards.
+type ShardOfStream = (String, ShardId);
 
 /// A number of things to be held, and how many are held beyond it.
 #[derive(Debug)]

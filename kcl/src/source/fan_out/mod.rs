@@ -97,7 +97,6 @@ impl ShardReader {
 
     async fn subscribe(&mut self) {
         let place = self.place();
-        let mut silent = false;
         match self.open(&place).await {
             Ok(subscription) => {
                 debug!(shard_id = %self.shard, position = ?place, "subscribed");
@@ -106,7 +105,6 @@ impl ShardReader {
                 self.polling = None;
                 let turn = self.course.on_subscribed(now());
                 self.tell(turn, RetrievalMode::FanOut, "Subscribed", None);
-                return;
             }
             Err((failure, obstacle)) => {
                 self.meter.tried(Metric::SubscribeSuccess, false);
@@ -116,9 +114,8 @@ impl ShardReader {
                     obstacle,
                     Obstacle::NoConsumer | Obstacle::InUse | Obstacle::Preparing
                 );
-                silent |= usual && turn == Turn::Quiet;
                 // While the shard is polled, the next attempt is of no interest.
-                silent |= self.polling.is_some() && turn == Turn::Quiet;
+                let silent = turn == Turn::Quiet && (usual || self.polling.is_some());
                 if silent {
                     debug!(shard_id = %self.shard, error = %chain(&*failure), "not subscribed");
                 } else {
@@ -211,7 +208,9 @@ impl ShardReader {
             return;
         }
         let pending = self.pending.get_or_insert_default();
-        pending.switched = switched.or(pending.switched.take());
+        if switched.is_some() {
+            pending.switched = switched;
+        }
         if let Some(trouble) = trouble {
             pending.heard = Heard::Failure(trouble);
         }

@@ -117,7 +117,7 @@ async fn find(client: Client, config: Arc<ConsumerConfig>, stream: Stream) -> Fo
                 return Ok(Arc::from(arn));
             }
             Ask::GiveUp(Why::Missing) => {
-                debug!(stream = %stream, "no consumer is registered as {}", named.name)
+                debug!(stream = %stream, "no consumer is registered as {}", named.name);
             }
             _ => {}
         }
