@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+type Move = fn(&mut Progress, Instant);
+
 const SECOND: Duration = Duration::from_secs(1);
 const STALL: Duration = Duration::from_secs(60);
 
@@ -61,7 +63,7 @@ fn a_shard_that_says_more_and_brings_nothing_is_read_anew_and_then_given_up() {
 #[test]
 fn what_moves_is_not_stuck() {
     let start = origin();
-    let moves: [(&str, fn(&mut Progress, Instant)); 5] = [
+    let moves: [(&str, Move); 5] = [
         ("records", |p, at| {
             answer(p, at, true, 9_000);
         }),
