@@ -81,16 +81,21 @@ impl<F: RecordProcessorFactory> Consumer<F> {
     #[must_use]
     pub fn cost_forecast(&self, leases: u32, workers: u32) -> CostForecast {
         let config = &self.worker.shop.config;
-        let pace = ScanPace::new(&config.coordination, &config.leasing);
+        let private = config.membership.private;
+        let pace = match private {
+            true => ScanPace::of_private_fleet(&config.coordination, &config.leasing),
+            false => ScanPace::new(&config.coordination, &config.leasing),
+        };
         let led = config.membership.new_fleet == NewFleet::ThreeX
             || config.membership.version == VersionSetting::ThreeX;
         let mut outlook = Outlook::new(leases, workers);
         outlook.failover = config.leasing.failover;
         outlook.scan_interval = pace.steady(leases, workers > 1);
-        outlook.coordination = match (self.tableless, led) {
-            (true, _) => cost::Coordination::NoTable,
-            (false, true) => cost::Coordination::Leader,
-            (false, false) => cost::Coordination::EachForItself,
+        outlook.coordination = match (self.tableless, private, led) {
+            (true, _, _) => cost::Coordination::NoTable,
+            (false, true, _) => cost::Coordination::Private,
+            (false, false, true) => cost::Coordination::Leader,
+            (false, false, false) => cost::Coordination::EachForItself,
         };
         CostForecast::new(outlook)
     }

@@ -51,6 +51,12 @@ pub enum ConfigError {
         /// The Kinesis client's region.
         region: String,
     },
+    /// A setting says how to get along with other libraries, and a private fleet is without them.
+    #[error("{setting} has no meaning in a private fleet")]
+    NotInPrivateFleet {
+        /// Which setting.
+        setting: &'static str,
+    },
     /// Unlisted streams are to be read from a time, and no initial position names one.
     #[error("unlisted streams are to be read from a timestamp, and the initial position is not one")]
     NoTimestamp,

@@ -17,6 +17,7 @@ pub(crate) struct Membership {
     pub(crate) report_interval: Duration,
     pub(crate) lock: Pace,
     pub(crate) bake: Bake,
+    pub(crate) private: bool,
 }
 
 impl Default for Membership {
@@ -29,12 +30,21 @@ impl Default for Membership {
             report_interval: Duration::from_secs(30),
             lock: Pace::default(),
             bake: Bake::default(),
+            private: false,
         }
     }
 }
 
 impl Membership {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let of_others = [
+            ("client_version", self.version != VersionSetting::default()),
+            ("new_fleet", self.new_fleet != NewFleet::TwoX),
+            ("migrate_all_entities", self.migrate_all),
+        ];
+        if let Some((setting, _)) = of_others.iter().find(|(_, set)| self.private && *set) {
+            return Err(ConfigError::NotInPrivateFleet { setting });
+        }
         let hour = Duration::from_secs(3600);
         let least = Duration::from_millis(100);
         ConfigError::check_range("worker_report_interval", self.report_interval, least, hour)?;
@@ -69,6 +79,22 @@ impl ConsumerConfigBuilder {
     /// step of leaving the two tables of KCL 3.0 to 3.4. Default: no.
     pub fn migrate_all_entities(mut self, migrate: bool) -> Self {
         self.membership.migrate_all = migrate;
+        self
+    }
+
+    /// Whether the lease table is for workers of this crate alone, all with this setting: each then writes one heartbeat for itself
+    /// instead of one for each lease, in a row of a kind of its own. Eight idle shards cost less than half a request a second,
+    /// and a hundred no more. Default: no.
+    ///
+    /// A worker refuses to start where a table, a row or a lease speaks of another library or of a worker without this setting
+    /// ([`RunError::Fleet`](crate::RunError::Fleet)), and ends when one comes later
+    /// ([`ConsumerEvent::NoLongerPrivate`](crate::events::ConsumerEvent::NoLongerPrivate)). To change it, stop all workers first.
+    ///
+    /// A worker that is alone looks at the table each eight seconds at most, so one that joins it waits as long for its share;
+    /// `scan_interval` sets that. One that is killed and comes back under the same name waits until its old heartbeat has
+    /// stood still for `failover`.
+    pub fn private_fleet(mut self, private: bool) -> Self {
+        self.membership.private = private;
         self
     }
 

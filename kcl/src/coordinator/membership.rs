@@ -226,6 +226,7 @@ fn intent<S: Source, F>(shop: &Workshop<S, F>) -> Intent {
     intent.version = membership.version;
     intent.new_fleet = membership.new_fleet;
     intent.migrate_all = membership.migrate_all;
+    intent.private = membership.private;
     intent
 }
 

@@ -12,6 +12,7 @@
 
 mod assign;
 mod audit;
+mod heart;
 mod leader;
 mod membership;
 mod probe;
@@ -38,6 +39,7 @@ use tracing::{Instrument as _, error, info};
 
 use self::assign::Assigner;
 use self::audit::Auditor;
+use self::heart::Heart;
 use self::leader::Leader;
 use self::membership::{Membership, follow};
 use self::reporter::report;
@@ -47,6 +49,7 @@ use crate::config::Streams;
 use crate::consumer::{RunEnd, RunSummary};
 use crate::error::RunError;
 use crate::events::ConsumerEvent;
+use crate::fleet::HeartbeatUse;
 use crate::health::{ConsumerState, Stage};
 use crate::metrics::{Metric, Uploads};
 use crate::process::hands::Workshop;
@@ -118,6 +121,14 @@ impl<S: Source, F: RecordProcessorFactory> Worker<S, F> {
                 started?
             }
         };
+        let heart = match fleet.heartbeats() {
+            HeartbeatUse::EachLease => None,
+            HeartbeatUse::EachWorker => Some(tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(shards.summary(RunEnd::ShutdownRequested)),
+                begun = Heart::begin(Arc::clone(&shop)) => begun?,
+            }),
+        };
         info!("consumer started");
 
         let membership: Arc<Membership> = Arc::new(Membership::new(fleet));
@@ -133,6 +144,10 @@ impl<S: Source, F: RecordProcessorFactory> Worker<S, F> {
                 floor: floor.clone(),
             };
             offices.auditing.spawn(desk.run());
+        }
+        if let Some(heart) = heart {
+            shards.live_by(heart.life());
+            offices.beating.spawn(heart.run(offices.close.clone()));
         }
         let mut assigner = Assigner::new(Arc::clone(&shop), Arc::clone(&membership), stop.clone());
         let ended = tokio::select! {
@@ -167,6 +182,7 @@ struct Offices {
     auditing: JoinSet<()>,
     reporting: JoinSet<()>,
     leading: JoinSet<()>,
+    beating: JoinSet<()>,
     /// Whether this worker leads.
     leads: watch::Receiver<bool>,
     retire: CancellationToken,
@@ -197,6 +213,7 @@ impl Offices {
             auditing,
             reporting,
             leading,
+            beating: JoinSet::new(),
             leads: leading_now,
             retire,
             close,
@@ -210,9 +227,10 @@ impl Offices {
         let _ = timeout(GOODBYE, self.reporting.join_next()).await;
     }
 
-    /// Gives leadership up, last of all.
+    /// Gives leadership up, and ends the worker's own heartbeat, last of all.
     async fn close(mut self) {
         self.close.cancel();
+        let _ = timeout(GOODBYE, self.beating.join_next()).await;
         let _ = timeout(GOODBYE, self.leading.join_next()).await;
     }
 }

@@ -20,7 +20,7 @@ use crate::lease::{LeaseKey, WorkerId};
 use crate::metrics::Metric;
 use crate::process::driver::{Job, drive};
 use crate::process::hands::Workshop;
-use crate::process::keeper::{Command, Keeper, KeeperHandle, Nudge, Outlet, Parting, Standing};
+use crate::process::keeper::{Command, Keeper, KeeperHandle, Life, Nudge, Outlet, Parting, Standing};
 use crate::process::pulse::Pulse;
 use crate::process::rooms::Rooms;
 use crate::processor::RecordProcessorFactory;
@@ -81,6 +81,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
         news: Arc<Notify>,
     ) -> Self {
         let outlet = Outlet {
+            life: None,
             bell: shop.bell.clone(),
             news,
             counters: shop.counters.clone(),
@@ -100,6 +101,16 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
             summary: RunSummary::default(),
             span: Span::current(),
         }
+    }
+
+    /// From now on leases live by these signs, and not each by itself.
+    pub(super) fn live_by(&mut self, life: watch::Receiver<Option<Life>>) {
+        self.outlet.life = Some(life);
+    }
+
+    /// How this worker lives, where its leases live by that.
+    pub(super) fn life(&self) -> Option<Option<Life>> {
+        self.outlet.life.as_ref().map(|life| *life.borrow())
     }
 
     /// Whether leases are measured, for whoever knows if anybody wants to know.

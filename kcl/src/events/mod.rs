@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 
 pub use self::record::RecordEvent;
 pub use self::stream::Events;
+use crate::fleet::NotPrivate;
 use crate::lease::{LeaseKey, StreamId, WorkerId};
 use crate::position::{Checkpoint, Position, SequenceNumber};
 use crate::shard::progress::RetrievalMode;
@@ -230,6 +231,11 @@ pub enum ConsumerEvent {
     },
     /// Something happened to a single record, where records are handled one by one.
     Record(RecordEvent),
+    /// Somebody who is not of this private fleet uses its table, so this worker gives its leases up and ends.
+    NoLongerPrivate {
+        /// Who, or what shows it.
+        reason: NotPrivate,
+    },
     /// One of several streams is read, and its shards have their leases.
     StreamAdded {
         /// Which.

@@ -25,6 +25,7 @@ mod rows;
 mod state;
 pub(crate) mod twin;
 mod version;
+mod vigil;
 mod worker;
 
 pub use self::duty::{Bake, Duty, DutyWatch};
@@ -35,9 +36,11 @@ pub use self::identify::{Intent, NewFleet, identify};
 pub use self::leader::{LeaderRow, record_version};
 pub use self::migration::TableMigration;
 pub use self::private::PrivateWatch;
+pub(crate) use self::private::foreign_rows;
 pub use self::rows::{FleetRows, Home, IndexState, SeparateTables, Survey, newest_workers};
 pub use self::state::{PastState, StateKind, StateRow};
 pub use self::version::{ClientVersion, VersionSetting};
+pub use self::vigil::Vigil;
 pub use self::worker::{Standing, WorkerStats, epoch_seconds};
 
 #[cfg(test)]

@@ -16,18 +16,8 @@ pub(super) fn check(survey: &Survey, me: &WorkerId) -> Result<(), NotPrivate> {
     if survey.separate != SeparateTables::Absent && !hidden_and_without_trace(survey) {
         return Err(NotPrivate::SeparateTables);
     }
-    let FleetRows {
-        workers,
-        leader,
-        client_version,
-        table_migration,
-        streams,
-        ..
-    } = &survey.beside;
-    let others =
-        !workers.is_empty() || leader.is_some() || client_version.is_some() || table_migration.is_some();
-    if others || !streams.is_empty() {
-        return Err(NotPrivate::FleetRows);
+    if let Some(others) = foreign_rows(&survey.beside) {
+        return Err(others);
     }
     let beating: BTreeSet<_> = survey.beside.heartbeats.iter().map(|row| &row.worker).collect();
     for lease in &survey.leases {
@@ -43,6 +33,24 @@ pub(super) fn check(survey: &Survey, me: &WorkerId) -> Result<(), NotPrivate> {
         }
     }
     Ok(())
+}
+
+/// Whether rows stand beside the leases that no worker of a private fleet writes.
+pub(crate) fn foreign_rows(beside: &FleetRows) -> Option<NotPrivate> {
+    let FleetRows {
+        workers,
+        leader,
+        client_version,
+        table_migration,
+        streams,
+        ..
+    } = beside;
+    let others = !workers.is_empty()
+        || leader.is_some()
+        || client_version.is_some()
+        || table_migration.is_some()
+        || !streams.is_empty();
+    others.then_some(NotPrivate::FleetRows)
 }
 
 /// A right to the tables of other versions that is missing says nothing as long as nothing else speaks for them.

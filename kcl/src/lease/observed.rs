@@ -4,7 +4,7 @@
 //! one counter unchanged for longer than the failover time. Consequence: a fresh observer needs one failover time
 //! before it may call anything expired.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use super::{Lease, LeaseKey, WorkerId};
@@ -44,6 +44,37 @@ impl Observed {
                 let sighting = match before.remove(&lease.key) {
                     Some(known) => known.next(lease, now),
                     None => Sighting::first(lease, now),
+                };
+                (lease.key.clone(), sighting)
+            })
+            .collect();
+    }
+
+    /// The same in a private fleet, where leases live by their owners' heartbeats: one whose owner is among `beating` is
+    /// attended to, any other is not.
+    pub fn observe_beating(&mut self, leases: &[Lease], beating: &BTreeSet<WorkerId>, now: Instant) {
+        let mut before = std::mem::take(&mut self.sightings);
+        self.sightings = leases
+            .iter()
+            .map(|lease| {
+                let first = Sighting::first(lease, now);
+                let owner = first.owner.filter(|owner| beating.contains(owner));
+                let known = before.remove(&lease.key);
+                let vacant_since = known.as_ref().filter(|known| known.owner.is_none());
+                let changed_at = match owner {
+                    Some(_) => now,
+                    None => vacant_since.map_or(now, |known| known.changed_at),
+                };
+                let hand_over = match known {
+                    Some(known) => HandOver::next(known.hand_over, first.hand_over),
+                    None => first.hand_over,
+                };
+                let sighting = Sighting {
+                    kept: owner.is_some(),
+                    owner,
+                    changed_at,
+                    hand_over,
+                    counter: lease.counter,
                 };
                 (lease.key.clone(), sighting)
             })
@@ -144,10 +175,7 @@ impl Sighting {
         // Any difference counts, not only a greater counter: an eventually consistent read may go back.
         // The start of a hand-over leaves the counter alone and is no sign of life of the holder.
         let changed = counted || self.owner.is_some() != owner.is_some();
-        let hand_over = match (self.hand_over, HandOver::of(lease, now)) {
-            (Some(known), Some(seen)) if known.from == seen.from && known.to == seen.to => Some(known),
-            (_, seen) => seen,
-        };
+        let hand_over = HandOver::next(self.hand_over, HandOver::of(lease, now));
         Self {
             counter: lease.counter,
             // A counter that moved together with its owner was moved by whoever assigned it.
@@ -163,6 +191,14 @@ impl Sighting {
 }
 
 impl HandOver {
+    /// What was known counts as long as it is between the same two workers.
+    fn next(known: Option<Self>, seen: Option<Self>) -> Option<Self> {
+        match (known, seen) {
+            (Some(known), Some(seen)) if known.from == seen.from && known.to == seen.to => Some(known),
+            (_, seen) => seen,
+        }
+    }
+
     fn of(lease: &Lease, now: Instant) -> Option<Self> {
         let from = lease.checkpoint_owner.clone()?;
         Some(Self {

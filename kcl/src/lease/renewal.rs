@@ -57,6 +57,8 @@ pub struct HeldLease {
     due_at: Instant,
     failures: u32,
     state: State,
+    /// It lives by its worker's heartbeat.
+    by_heartbeat: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +105,26 @@ impl HeldLease {
             due_at: sent_at + pace.period(),
             failures: 0,
             state: State::Held,
+            by_heartbeat: false,
+        }
+    }
+
+    /// A lease of a private fleet, just taken: it lives by its worker's heartbeat, the last of which was sent at `beat_at`, and is
+    /// not renewed itself.
+    #[must_use]
+    pub fn by_heartbeat(lease: Lease, pace: Pace, beat_at: Instant) -> Self {
+        Self {
+            by_heartbeat: true,
+            due_at: never_due(pace, beat_at),
+            ..Self::new(lease, pace, beat_at)
+        }
+    }
+
+    /// The worker's heartbeat that was sent at `beat_at` was confirmed by `now`; of a lease that lives by it.
+    pub fn on_heartbeat(&mut self, beat_at: Instant, now: Instant) {
+        if self.by_heartbeat && self.is_held(now) {
+            self.written_at = self.written_at.max(beat_at);
+            self.due_at = never_due(self.pace, self.written_at);
         }
     }
 
@@ -166,6 +188,12 @@ impl HeldLease {
             return Change::Lost;
         }
         match answer {
+            // Others look at the worker's heartbeat alone, so a write to the row is no sign of life.
+            Renewal::Held(lease) | Renewal::Recovered(lease) | Renewal::HandOverRequested(lease)
+                if self.by_heartbeat =>
+            {
+                self.adopt(lease, now)
+            }
             Renewal::Held(lease) | Renewal::Recovered(lease) => {
                 self.written_at = sent_at;
                 self.due_at = sent_at + self.pace.period();
@@ -189,6 +217,9 @@ impl HeldLease {
             self.state = State::Lost;
             return Change::Lost;
         }
+        if self.by_heartbeat {
+            return Change::None;
+        }
         self.failures = self.failures.saturating_add(1);
         self.due_at = now + self.pace.retry_pause(self.failures);
         Change::None
@@ -210,6 +241,11 @@ impl HeldLease {
         }
         Change::None
     }
+}
+
+/// Past the instant at which the lease counts as lost.
+fn never_due(pace: Pace, beat_at: Instant) -> Instant {
+    beat_at + pace.failover * 2
 }
 
 #[cfg(test)]

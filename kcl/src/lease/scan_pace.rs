@@ -48,6 +48,16 @@ impl ScanPace {
         }
     }
 
+    /// In a private fleet a look costs more than all heartbeats, so a worker that is alone looks less often.
+    pub(crate) fn of_private_fleet(coordination: &Coordination, leasing: &Leasing) -> Self {
+        let usual = Self::new(coordination, leasing);
+        let alone = match coordination.scan_interval {
+            Some(chosen) => chosen,
+            None => (leasing.failover * 4 / 5).clamp(usual.alone, PRIVATE_ALONE.max(usual.alone)),
+        };
+        Self { alone, ..usual }
+    }
+
     /// How often to look at a table of so many rows while nothing happens.
     pub(crate) fn steady(&self, rows: u32, in_company: bool) -> Duration {
         let steady = match in_company {
@@ -75,6 +85,8 @@ impl ScanPace {
     }
 }
 
+/// Ours: with one heartbeat each four seconds, less than half a request a second.
+const PRIVATE_ALONE: Duration = Duration::from_secs(8);
 /// Ours: more than a round trip to the table.
 const SHORTEST: Duration = Duration::from_millis(20);
 /// Ours: a table of ten thousand rows is then read every ten seconds, at about 250 read units a second.

@@ -1,5 +1,6 @@
 //! One round: read the table, plan, take what is free, ask for what others have too much of.
 
+mod company;
 mod takes;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -12,6 +13,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use self::company::Company;
 use super::membership::Membership;
 use super::shards::Shards;
 use crate::assign::central::Settings;
@@ -42,6 +44,8 @@ pub(super) struct Assigner<S: Source, F> {
     membership: Arc<Membership>,
     stop: CancellationToken,
     observed: Observed,
+    /// `None`: not in a private fleet.
+    company: Option<Company>,
     peers: Peers,
     twin: Twin,
     pace: ScanPace,
@@ -70,7 +74,11 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
     ) -> Self {
         Self {
             membership,
-            pace: ScanPace::new(&shop.config.coordination, &shop.config.leasing),
+            pace: match shop.config.membership.private {
+                true => ScanPace::of_private_fleet(&shop.config.coordination, &shop.config.leasing),
+                false => ScanPace::new(&shop.config.coordination, &shop.config.leasing),
+            },
+            company: shop.config.membership.private.then(Company::default),
             rng: shop.config.rng("assign"),
             shop,
             stop,
@@ -99,10 +107,11 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             return Ok(next);
         }
         let began = Instant::now();
+        let stop = self.stop.clone();
         let listed = tokio::select! {
             biased;
-            () = self.stop.cancelled() => return Ok(Instant::now()),
-            listed = self.shop.store.list() => listed,
+            () = stop.cancelled() => return Ok(Instant::now()),
+            listed = self.look() => listed,
         };
         self.shop
             .counters
@@ -118,9 +127,10 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
                 return fatal.map(|()| self.next_look(Instant::now().into_std()));
             }
         };
+        self.refuse_strangers()?;
         self.report_skipped(&listing);
         let now = Instant::now().into_std();
-        self.observed.observe(&listing.leases, now);
+        self.observe(&listing.leases, now);
         self.greet(&listing, now);
         let listing = self.of_streams_read(listing);
         let me = self.shop.config.worker_id().clone();
@@ -288,9 +298,12 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         let expecting = listing.leases.iter().any(coming);
         self.sight = Sight {
             rows: u32::try_from(listing.leases.len()).unwrap_or(u32::MAX),
-            in_company: !self.peers.is_empty(),
+            in_company: self.in_company(),
             expecting_since: expecting.then(|| self.sight.expecting_since.unwrap_or(now)),
-            next_expiry: self.observed.next_expiry(failover, now),
+            next_expiry: match &self.company {
+                Some(company) => company.next_expiry(me, now),
+                None => self.observed.next_expiry(failover, now),
+            },
         };
         if self.rounds == 0 {
             let named = |lease: &Lease| lease.actual_owner() == Some(me);
@@ -347,7 +360,8 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
 
     /// Whether other workers were there at the last look.
     pub(super) fn in_company(&self) -> bool {
-        !self.peers.is_empty()
+        let others = |company: &Company| company.has_others(self.shop.config.worker_id());
+        !self.peers.is_empty() || self.company.as_ref().is_some_and(others)
     }
 
     /// Who gets the leases that this worker gives up, by a last look at the table. Nobody is named while somebody else has our
@@ -356,11 +370,11 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         if self.twin.is_suspected() || held.is_empty() {
             return Vec::new();
         }
-        let Ok(Ok(listing)) = timeout(LAST_LOOK, self.shop.store.list()).await else {
+        let Ok(Ok(listing)) = timeout(LAST_LOOK, self.look()).await else {
             return Vec::new();
         };
         let now = Instant::now().into_std();
-        self.observed.observe(&listing.leases, now);
+        self.observe(&listing.leases, now);
         self.greet(&listing, now);
         let listing = self.of_streams_read(listing);
         let snapshot = self.snapshot(&listing, held, now);

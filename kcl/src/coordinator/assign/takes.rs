@@ -90,7 +90,12 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
                     from: from.filter(|from| from != self.shop.config.worker_id()),
                 });
                 let pace = Pace::new(self.shop.config.leasing.failover);
-                shards.start(HeldLease::new(lease, pace, sent_at));
+                match shards.life() {
+                    None => shards.start(HeldLease::new(lease, pace, sent_at)),
+                    Some(Some(life)) => shards.start(HeldLease::by_heartbeat(lease, pace, life.beat_at)),
+                    // Taken for dead meanwhile. It bears our name, and is taken again once we live again.
+                    Some(None) => {}
+                }
             }
             Ok(None) => debug!(lease_key = %key, "another worker was faster"),
             Err(error) => {

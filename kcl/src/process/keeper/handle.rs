@@ -98,8 +98,19 @@ pub(crate) struct Outlet {
     /// Told when the table shows something new, so that the coordinator reads it now.
     pub(crate) news: Arc<Notify>,
     pub(crate) counters: Counters,
+    /// The worker's own signs of life, where its leases live by them.
+    pub(crate) life: Option<watch::Receiver<Option<Life>>>,
     /// Whether a leader is there who wants to know what each lease delivers.
     pub(crate) measure: Arc<AtomicBool>,
+}
+
+/// A worker's life in a private fleet, as its last confirmed heartbeat says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Life {
+    /// A worker that had to be taken for dead lives again as another.
+    pub(crate) number: u64,
+    /// When the heartbeat was sent.
+    pub(crate) beat_at: Instant,
 }
 
 /// The way to a lease's keeper.

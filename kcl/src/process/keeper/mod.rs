@@ -18,7 +18,7 @@ use tokio::time::sleep_until;
 use tracing::{info, warn};
 
 use self::handle::Reply;
-pub(crate) use self::handle::{Command, KeeperHandle, Nudge, Outlet, Parting, Standing};
+pub(crate) use self::handle::{Command, KeeperHandle, Life, Nudge, Outlet, Parting, Standing};
 use crate::events::LossReason;
 use crate::handover::holder::{HandOver, Patience, Stage, Task as HandOverTask};
 use crate::lease::WorkerId;
@@ -52,6 +52,8 @@ pub(crate) struct Keeper {
     farewells: Vec<oneshot::Sender<()>>,
     meter: Meter,
     parting: Option<Parting>,
+    /// Where the lease lives by its worker's heartbeat: the signs of it, and the life in which it was taken.
+    signs: Option<(watch::Receiver<Option<Life>>, Option<u64>)>,
 }
 
 impl Keeper {
@@ -78,6 +80,10 @@ impl Keeper {
         let throughput = Throughput::new(held.lease().throughput_kbps, now());
         let delivered = Arc::clone(&handle.delivered);
         let meter = outlet.counters.of_lease(&handle.lease_key);
+        let signs = outlet.life.clone().map(|life| {
+            let number = life.borrow().map(|life| life.number);
+            (life, number)
+        });
         let rules = CheckpointRules::new(held.lease().checkpoint.clone(), held.lease().pending.clone());
         (
             Self {
@@ -97,6 +103,7 @@ impl Keeper {
                 farewells: Vec::new(),
                 meter,
                 parting: None,
+                signs,
             },
             handle,
         )
@@ -137,8 +144,20 @@ impl Keeper {
                         self.hand_over.on_processing_over(now());
                     }
                 },
+                life = next_sign(&mut self.signs) => self.on_sign_of_life(life),
                 () = sleep_until(wake.into()) => {}
             }
+        }
+    }
+
+    fn on_sign_of_life(&mut self, life: Option<Life>) {
+        let of_this_life = self.signs.as_ref().and_then(|(_, number)| *number);
+        match life.filter(|life| Some(life.number) == of_this_life) {
+            Some(life) => {
+                self.held.on_heartbeat(life.beat_at, now());
+                self.show();
+            }
+            None => self.lose(LossReason::Expired, None),
         }
     }
 
@@ -219,6 +238,18 @@ impl Keeper {
             Stage::Asked => Standing::Wanted { until },
             Stage::CutOff => Standing::CutOff,
         });
+    }
+}
+
+/// The worker's next sign of life; never one where each lease lives by itself.
+async fn next_sign(signs: &mut Option<(watch::Receiver<Option<Life>>, Option<u64>)>) -> Option<Life> {
+    let Some((signs, _)) = signs else {
+        return std::future::pending().await;
+    };
+    match signs.changed().await {
+        Ok(()) => *signs.borrow_and_update(),
+        // Whoever gave the signs is gone, and with it the worker.
+        Err(_) => None,
     }
 }
 

@@ -32,6 +32,7 @@ async fn kept() -> Kept {
     let taken = store.take(&lease, &WorkerId::new("w1")).await.unwrap().unwrap();
     let held = HeldLease::new(taken, Pace::new(FAILOVER), now());
     let outlet = Outlet {
+        life: None,
         bell: Bell::new(),
         news: Arc::default(),
         counters: Counters::new(WorkerId::new("w1"), MetricsConfig::default()),
