@@ -22,6 +22,7 @@ use crate::metrics::{Counters, MetricsSink, MetricsSnapshot, Uploads};
 use crate::process::halt::Halt;
 use crate::process::hands::Workshop;
 use crate::processor::RecordProcessorFactory;
+use crate::reader::StreamReader;
 use crate::seek::{SeekError, SeekShards, SeekTo, Sought, seek};
 use crate::source::Source as _;
 use crate::source::budget::ReadBudget;
@@ -213,6 +214,28 @@ impl ConsumerBuilder {
     /// [`ConfigError::IncompleteSdkConfig`] if what there is lacks a region or a behavior version.
     pub fn build<F: RecordProcessorFactory>(self, factory: F) -> Result<Consumer<F>, ConfigError> {
         self.assemble(|_| factory)
+    }
+
+    /// The stream as an engine reads it that keeps positions itself: without leases, and without a table. See
+    /// [`reader`](crate::reader).
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), and [`ConfigError::Name`] where the configuration is of several streams.
+    pub fn reader(self) -> Result<StreamReader, ConfigError> {
+        let config = Arc::new(self.config);
+        let stream = config.only_stream().ok_or_else(|| {
+            let rule = "a reader reads one stream; make one for each";
+            ConfigError::name("streams", "several", rule)
+        })?;
+        let kinesis = match (&self.kinesis, &self.sdk_config) {
+            (Some(client), _) => client.config().to_builder(),
+            (None, Some(sdk)) => aws_sdk_kinesis::config::Builder::from(complete("Kinesis", sdk)?),
+            (None, None) => return Err(ConfigError::MissingClient { service: "Kinesis" }),
+        };
+        let own = || ReadBudget::of_bytes(config.retrieval.prefetch_bytes);
+        let budget = self.budget.unwrap_or_else(own);
+        let source = KinesisStream::new(&kinesis, Arc::clone(&config), budget.clone());
+        Ok(StreamReader::new(source, stream, budget, config))
     }
 
     /// The consumer, with a factory that is made of parts of it.

@@ -67,6 +67,7 @@ pub mod leader;
 pub mod lease;
 pub mod metrics;
 pub mod position;
+pub mod reader;
 pub mod shard_sync;
 pub mod store;
 pub mod streams;
@@ -86,7 +87,7 @@ mod shard;
 mod source;
 mod stream;
 
-pub use by_record::{ReceivedRecord, RecordId};
+pub use by_record::{AckRecord, ReceivedRecord, RecordId, RecordStream};
 pub use config::{
     BatchOptions, CheckpointPolicy, ConsumerConfig, ConsumerConfigBuilder, Diversion, InitialPosition,
     KCL_SETTINGS, KclConnection, KclProperties, MetricsConfig, MetricsDimension, MetricsLevel, NoteKind,

@@ -51,6 +51,7 @@ mod processor;
 mod received;
 mod saves;
 mod shared;
+mod stream;
 
 pub use self::answers::{Answers, IntoOutcome, IntoOutcomes};
 pub use self::counts::RecordCounts;
@@ -59,3 +60,4 @@ pub use self::processor::RecordLanes;
 pub use self::received::{ReceivedRecord, RecordId};
 pub use self::shared::ByRecord;
 pub(crate) use self::shared::Fittings;
+pub use self::stream::{AckRecord, AckToken, RecordStream};

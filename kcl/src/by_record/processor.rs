@@ -248,6 +248,8 @@ impl RecordLanes {
                 )
             }
             Ok(Answers::Whole(outcome)) => (for_all(tickets, &given(outcome)), true),
+            // Whoever it comes to next gets it anyway.
+            Err(Reason::Dropped) if self.lanes.is_draining() => (for_all(tickets, &Answer::Withdrawn), true),
             Err(reason) => (for_all(tickets, &Answer::Failed(reason)), true),
         }
     }

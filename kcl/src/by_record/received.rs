@@ -84,10 +84,6 @@ impl ReceivedRecord {
     pub fn position(&self) -> Option<&Position> {
         Some(self.record.position())
     }
-
-    pub(crate) fn client_record(&self) -> &ClientRecord {
-        &self.record
-    }
 }
 
 /// Names one record among all: opaque, printable, comparable. From [`ReceivedRecord::id`].

@@ -28,7 +28,8 @@ use crate::lanes::rules::{CallSize, Order, Rules};
 pub struct RecordOptions {
     in_flight: NonZeroUsize,
     window: NonZeroUsize,
-    order: Order,
+    /// `None`: as is usual for how records are handed out.
+    order: Option<Order>,
     attempts: Option<NonZeroU32>,
     exhausted: WhenExhausted,
     backoff: Backoff,
@@ -60,7 +61,7 @@ impl Default for RecordOptions {
         Self {
             in_flight: IN_FLIGHT,
             window: WINDOW,
-            order: Order::default(),
+            order: None,
             attempts: None,
             exhausted: WhenExhausted::default(),
             backoff: Backoff {
@@ -91,7 +92,7 @@ impl RecordOptions {
             in_flight: self.in_flight,
             window: self.window,
             call,
-            order: self.order,
+            order: self.order.unwrap_or_default(),
             attempts: self.attempts,
             exhausted: self.exhausted,
             min_pause: self.backoff.min,
@@ -103,6 +104,7 @@ impl RecordOptions {
     pub(crate) fn rules_of_stream(&self) -> Rules {
         Rules {
             in_flight: self.window,
+            order: self.order.unwrap_or(Order::Any),
             ..self.rules(CallSize::ONE)
         }
     }
@@ -134,7 +136,7 @@ impl RecordOptionsBuilder {
     /// Which records wait for which. Default: [`Order::PartitionKey`]. A stream of records gives them out in the order of the
     /// shard and has [`Order::Any`] unless it is said otherwise.
     pub fn order(mut self, order: Order) -> Self {
-        self.0.order = order;
+        self.0.order = Some(order);
         self
     }
 

@@ -197,6 +197,10 @@ impl<T> Lanes<T> {
         }
     }
 
+    pub(crate) fn is_draining(&self) -> bool {
+        matches!(self.phase, Phase::Draining { .. })
+    }
+
     /// Whether nothing runs, and nothing is left that a drain would wait for.
     pub(crate) fn is_drained(&self) -> bool {
         let idle = self.calls == 0 && self.letters_in_flight == 0 && self.letters.is_empty();
@@ -323,6 +327,11 @@ impl<T> Lanes<T> {
             }
             Answer::Given(Outcome::DeadLetter(why)) => self.write_letter(ticket, Reason::Asked(why), now)?,
             Answer::Given(Outcome::Stop(why)) => self.stop_at(ticket, Reason::Asked(why)),
+            Answer::Withdrawn => {
+                let lane = self.entry(ticket)?.lane.clone();
+                self.queues.block(&lane, ticket);
+                return None;
+            }
             Answer::Failed(reason) => self.on_failure(ticket, reason, None, together, now, chance)?,
         })
     }

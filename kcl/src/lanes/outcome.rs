@@ -104,4 +104,6 @@ impl fmt::Display for Reason {
 pub(crate) enum Answer {
     Given(Outcome),
     Failed(Reason),
+    /// Nobody is there any more to do it: it is neither passed nor begun again.
+    Withdrawn,
 }

@@ -23,10 +23,6 @@ impl Halt {
         }
     }
 
-    pub(crate) fn is_asked(&self) -> bool {
-        self.asked.is_cancelled()
-    }
-
     /// Waits until somebody asks. Gives the reason once, and waits for ever after that.
     ///
     /// # Cancel safety
@@ -55,10 +51,8 @@ mod tests {
     #[tokio::test]
     async fn the_first_reason_counts() {
         let halt = Halt::default();
-        assert!(!halt.is_asked());
         halt.ask(missing("first"));
         halt.ask(missing("second"));
-        assert!(halt.is_asked());
         let why = halt.clone().asked().await;
         assert!(why.to_string().contains("first"), "{why}");
     }

@@ -8,4 +8,5 @@ mod keys;
 mod leaving;
 mod poison;
 mod policy;
+mod streams;
 mod world;
