@@ -233,8 +233,8 @@ async fn story(scale: Scale) {
     }
     fleet.tell("deploy of all", slowest, since.elapsed(), before);
 
-    fleet.pass(fleet.scale.idle.as_secs() * 2 + 5).await;
     let put = fleet.put;
+    fleet.pass(fleet.scale.idle.as_secs() * 2 + 5).await;
     let everybody = fleet.workers.len();
     fleet.stop(everybody).await;
     let pages = fleet.ledger.pages();

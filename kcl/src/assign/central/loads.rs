@@ -235,7 +235,8 @@ fn floored(gauge: &Gauge) -> f64 {
 }
 
 /// What each lease weighs: its throughput; the mean of the others where nobody measured it; and never nothing, because
-/// an idle lease costs a task and heartbeats too.
+/// an idle lease costs a task and heartbeats too. Where next to nothing is read, all weigh the same: a few bytes here and
+/// none there are no reason to move anything.
 fn weights(leases: &[LeaseLoad]) -> Vec<f64> {
     let measured: Vec<f64> = leases
         .iter()
@@ -247,12 +248,10 @@ fn weights(leases: &[LeaseLoad]) -> Vec<f64> {
         0 => 0.0,
         count => measured.iter().sum::<f64>() / at_least_one(count),
     };
-    if mean <= 0.0 {
-        return vec![1.0; leases.len()];
-    }
+    let least = (mean * LEAST_WEIGHT).max(IDLE_LEASE);
     leases
         .iter()
-        .map(|lease| lease.throughput.unwrap_or(mean).max(mean * LEAST_WEIGHT))
+        .map(|lease| lease.throughput.unwrap_or(mean).max(least))
         .collect()
 }
 
@@ -271,5 +270,7 @@ fn at_least_one(count: usize) -> f64 {
 
 /// Ours: below a twentieth of its range a gauge says that nothing happens.
 const IDLE: f64 = 0.05;
+/// Ours: in KiB/s. Below a hundredth of what can be written to a shard nothing happens.
+const IDLE_LEASE: f64 = 10.0;
 /// Ours: four idle leases weigh as much as one average one.
 const LEAST_WEIGHT: f64 = 0.25;

@@ -206,6 +206,23 @@ fn small_differences_move_nothing() {
     }
 }
 
+/// A fleet on 1,000 shards with a record now and then moved 384 of them in 30 s.
+#[test]
+fn a_few_bytes_are_no_load() {
+    let leases = [
+        reading(0, &[0.3, 0.0, 0.0, 4.0]),
+        reading(1, &[0.0, 0.0, 0.0, 0.0]),
+    ];
+    let mut idle = problem([active(), active()], leases);
+    assert!(solve(&idle, &by_use(), Reach::Balance, 1).is_empty());
+    idle.leases.extend(vacant(8).into_iter().map(|lease| LeaseLoad {
+        throughput: Some(0.01),
+        ..lease
+    }));
+    let solution = solve(&idle, &by_use(), Reach::Balance, 1);
+    assert_eq!(counts_after(&idle, &solution), [8, 8]);
+}
+
 #[test]
 fn part_of_the_excess_is_taken() {
     // 90 against an average of 50: 4/9 of 20 leases are too many, and 60 % of that is taken: 5.3 leases.
