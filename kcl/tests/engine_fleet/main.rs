@@ -264,7 +264,7 @@ fn small(led: NewFleet) -> Scale {
         workers: 6,
         churn: 2,
         led,
-        idle: Duration::from_secs(2),
+        idle: Duration::from_secs(5),
     }
 }
 
