@@ -18,6 +18,7 @@ use aws_smithy_types::body::SdkBody;
 use super::*;
 use crate::config::ConsumerConfig;
 use crate::processor::RecordBatch;
+use crate::source::Source as _;
 use crate::source::budget::ReadBudget;
 
 fn budget() -> ReadBudget {
@@ -310,4 +311,39 @@ async fn a_page_that_makes_no_sense_is_asked_for_again() {
     ];
     let mut reader = reader(&rules.iter().collect::<Vec<_>>(), StartAt::TrimHorizon);
     assert_eq!(numbers(&batch(&mut reader).await.0.records), ["10"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn further_pages_of_a_listing_are_asked_for_by_their_token_alone() {
+    let page = |number: u64, token: Option<&'static str>| {
+        let range = SdkRange::builder().starting_hash_key("0").ending_hash_key("9");
+        let numbers = SequenceNumberRange::builder().starting_sequence_number("1");
+        let shard = SdkShard::builder()
+            .shard_id(format!("shardId-{number:012}"))
+            .hash_key_range(range.build().unwrap())
+            .sequence_number_range(numbers.build().unwrap());
+        ListShardsOutput::builder()
+            .shards(shard.build().unwrap())
+            .set_next_token(token.map(str::to_owned))
+            .build()
+    };
+    let first = mock!(Client::list_shards)
+        .match_requests(|request| request.stream_name() == Some("sales") && request.next_token().is_none())
+        .then_output(move || page(0, Some("more")));
+    let second = mock!(Client::list_shards)
+        .match_requests(|request| {
+            // The service refuses a token together with what it stands for.
+            request.next_token() == Some("more")
+                && request.stream_name().is_none()
+                && request.stream_arn().is_none()
+                && request.shard_filter().is_none()
+        })
+        .then_output(move || page(1, None));
+    let client = mock_client!(aws_sdk_kinesis, RuleMode::Sequential, &[&first, &second]);
+    let config = Arc::new(ConsumerConfig::builder("app", "sales").build().unwrap());
+    let stream = config.only_stream().unwrap();
+    let source = KinesisStream::new(&client.config().to_builder(), config, budget());
+    let shards = source.list_shards(&stream).await.unwrap();
+    let ids: Vec<_> = shards.iter().map(|shard| shard.id.clone()).collect();
+    assert_eq!(ids, [0, 1].map(ShardId::from_number));
 }
