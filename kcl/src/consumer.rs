@@ -227,11 +227,7 @@ impl ConsumerBuilder {
             let rule = "a reader reads one stream; make one for each";
             ConfigError::name("streams", "several", rule)
         })?;
-        let kinesis = match (&self.kinesis, &self.sdk_config) {
-            (Some(client), _) => client.config().to_builder(),
-            (None, Some(sdk)) => aws_sdk_kinesis::config::Builder::from(complete("Kinesis", sdk)?),
-            (None, None) => return Err(ConfigError::MissingClient { service: "Kinesis" }),
-        };
+        let kinesis = kinesis_builder(self.kinesis.as_ref(), self.sdk_config.as_ref())?;
         let own = || ReadBudget::of_bytes(config.retrieval.prefetch_bytes);
         let budget = self.budget.unwrap_or_else(own);
         let source = KinesisStream::new(&kinesis, Arc::clone(&config), budget.clone());
@@ -247,11 +243,7 @@ impl ConsumerBuilder {
         if config.processing.needs_dead_letters() && self.dead_letters.is_none() {
             return Err(ConfigError::MissingDeadLetters);
         }
-        let kinesis = match (&self.kinesis, &self.sdk_config) {
-            (Some(client), _) => client.config().to_builder(),
-            (None, Some(sdk)) => aws_sdk_kinesis::config::Builder::from(complete("Kinesis", sdk)?),
-            (None, None) => return Err(ConfigError::MissingClient { service: "Kinesis" }),
-        };
+        let kinesis = kinesis_builder(self.kinesis.as_ref(), self.sdk_config.as_ref())?;
         let table = config.lease_table_name();
         let store = match (self.store, self.dynamodb, &self.sdk_config) {
             (Some(store), _, _) => store,
@@ -322,6 +314,17 @@ fn refuse_other_regions(config: &ConsumerConfig, region: Option<&str>) -> Result
             region: region.to_owned(),
         }),
         None => Ok(()),
+    }
+}
+
+fn kinesis_builder(
+    client: Option<&aws_sdk_kinesis::Client>,
+    sdk: Option<&SdkConfig>,
+) -> Result<aws_sdk_kinesis::config::Builder, ConfigError> {
+    match (client, sdk) {
+        (Some(client), _) => Ok(client.config().to_builder()),
+        (None, Some(sdk)) => Ok(aws_sdk_kinesis::config::Builder::from(complete("Kinesis", sdk)?)),
+        (None, None) => Err(ConfigError::MissingClient { service: "Kinesis" }),
     }
 }
 

@@ -106,7 +106,6 @@ impl StreamReader {
 
     /// Begins to read a shard, in a task that ends when the reader is dropped; call it in a runtime. `hash_range` is the
     /// shard's, from its listing or from its parent's end: aggregates with records of other shards are dropped by it.
-    #[must_use]
     pub fn open(&self, shard: &ShardId, hash_range: HashKeyRange, start: ShardStart) -> ShardReader {
         let (start, done) = match start {
             ShardStart::TrimHorizon => (StartAt::TrimHorizon, Checkpoint::TrimHorizon),

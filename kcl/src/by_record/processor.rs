@@ -136,7 +136,7 @@ impl RecordLanes {
         self.lanes.next_wake().into_iter().chain(save).min()
     }
 
-    fn begin(&mut self, job: Job) {
+    fn begin(&self, job: Job) {
         let work = match job {
             Job::Handle(tickets) => self.call(tickets),
             Job::Letter(ticket) => self.letter(ticket),

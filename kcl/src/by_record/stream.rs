@@ -179,7 +179,6 @@ impl AckRecord {
     }
 
     /// The record, and what answers it.
-    #[must_use]
     pub fn into_parts(self) -> (ReceivedRecord, AckToken) {
         (self.record, self.token)
     }
