@@ -2,8 +2,8 @@
 # Two, three and five `consume` processes on the local endpoint: joined, killed, paused, stopped. Prints how long each shard
 # was without a reader, beside what the KCL took, and fails when a record is lost or a bound is not kept.
 #
-#   integration-tests/fleet.sh            everything, less than six minutes after the build
-#   integration-tests/fleet.sh --quick    one of each kind, less than a minute and a half
+#   integration-tests/fleet.sh            everything, less than seven minutes after the build
+#   integration-tests/fleet.sh --quick    one of each kind, less than two minutes
 #
 # Needs Linux, for /proc. Runs with all settings at their defaults: failover 10 s.
 set -eu

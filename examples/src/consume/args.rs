@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use kcl::{ConfigError, ConsumerConfig, InitialPosition, Retrieval, StreamName};
+use kcl::{ConfigError, ConsumerConfig, InitialPosition, Retrieval, StreamConfig, StreamName};
 
 use crate::endpoint::{EndpointArgs, EndpointUrl};
 
 /// Read a Kinesis data stream and write its records as lines of JSON.
 ///
-/// Workers of one application share the stream's shards: start as many as you like, on as many machines. Each line is
+/// Workers of one application share the streams' shards: start as many as you like, on as many machines. Each line is
 /// {"shard_id", "sequence_number", "sub_sequence_number", "partition_key", "data"}; data that is not UTF-8 is
 /// written as base64 and marked with "base64": true. Lines are written before their checkpoint, so a worker that dies
 /// loses none; the next one may write some again. Ctrl-C and SIGTERM stop cleanly and hand over the shards without a
@@ -19,9 +19,10 @@ use crate::endpoint::{EndpointArgs, EndpointUrl};
 #[derive(Debug, Clone, Parser)]
 #[command(name = "consume", version, verbatim_doc_comment, after_help = EXAMPLES)]
 pub struct ConsumeArgs {
-    /// Stream to read
-    #[arg(long)]
-    pub stream: StreamName,
+    /// Streams to read, each by a flag of its own or with commas between them. An application of several cannot become one
+    /// of a single stream, or the other way, without beginning anew; its lines have "stream" too
+    #[arg(long = "stream", value_name = "NAME", required = true, value_delimiter = ',')]
+    pub streams: Vec<StreamName>,
 
     /// Application; also the name of its lease table in DynamoDB, which is made if it does not exist
     #[arg(long)]
@@ -57,6 +58,11 @@ pub struct ConsumeArgs {
     #[arg(long, help_heading = "Consumer")]
     pub fan_out: bool,
 
+    /// One heartbeat for each worker instead of one for each shard, which costs DynamoDB less. All workers of the application
+    /// must have it, and no other library may use the table
+    #[arg(long, help_heading = "Consumer")]
+    pub private_fleet: bool,
+
     /// How long a worker may be silent before others take its shards
     #[arg(
         long,
@@ -79,6 +85,7 @@ const EXAMPLES: &str = "\
 Examples:
   consume --stream flights --application board --output board.jsonl \\
           --endpoint-url http://127.0.0.1:4567 --dynamodb-endpoint-url http://127.0.0.1:8000
+  consume --stream orders,clicks --application warehouse --private-fleet
   consume --stream logs --application search --idle-exit 30 | jq .data";
 
 /// Where an application without checkpoints starts.
@@ -103,6 +110,13 @@ impl ConsumeArgs {
         Duration::from_millis(self.failover_ms)
     }
 
+    /// The streams' names, with commas between them.
+    #[must_use]
+    pub fn stream_names(&self) -> String {
+        let names: Vec<&str> = self.streams.iter().map(StreamName::as_str).collect();
+        names.join(",")
+    }
+
     /// The consumer's configuration.
     ///
     /// # Errors
@@ -112,7 +126,18 @@ impl ConsumeArgs {
             Start::TrimHorizon => InitialPosition::TrimHorizon,
             Start::Latest => InitialPosition::Latest,
         };
-        let config = ConsumerConfig::builder(&self.application, self.stream.as_str())
+        let builder = match &self.streams[..] {
+            [only] => ConsumerConfig::builder(&self.application, only.as_str()),
+            several => {
+                let streams: Result<Vec<_>, _> = several
+                    .iter()
+                    .map(|name| StreamConfig::new(name.as_str()))
+                    .collect();
+                ConsumerConfig::of_streams(&self.application, streams?)
+            }
+        };
+        let config = builder
+            .private_fleet(self.private_fleet)
             .initial_position(position)
             .retrieval(if self.fan_out {
                 Retrieval::FanOut
@@ -158,6 +183,21 @@ mod tests {
         assert_eq!(config.initial_position(), InitialPosition::Latest);
         assert_eq!(config.lease_table_name(), "app");
         assert!(args.writes_stdout(), "the default");
+        assert_eq!(config.stream().expect("there is one").as_str(), "s");
+    }
+
+    #[test]
+    fn several_streams_are_one_application() {
+        let args = parse(&["--stream", "t,u", "--private-fleet"]).expect("valid flags");
+        assert_eq!(args.stream_names(), "s,t,u");
+        assert!(args.consumer_config().expect("valid settings").stream().is_none());
+        assert!(
+            parse(&["--stream", "t,t"])
+                .expect("valid flags")
+                .consumer_config()
+                .is_err()
+        );
+        assert!(parse(&["--stream", "no spaces"]).is_err());
     }
 
     #[test]

@@ -7,6 +7,8 @@ use serde::Serialize;
 
 #[derive(Serialize)]
 struct Line<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<&'a str>,
     shard_id: &'a str,
     sequence_number: &'a str,
     sub_sequence_number: u64,
@@ -17,7 +19,9 @@ struct Line<'a> {
 }
 
 /// Appends the line of `record`, line end included, to `lines`.
-pub(super) fn append(lines: &mut Vec<u8>, shard_id: &str, record: &ClientRecord) {
+///
+/// `stream`: where there are several.
+pub(super) fn append(lines: &mut Vec<u8>, stream: Option<&str>, shard_id: &str, record: &ClientRecord) {
     let encoded;
     let (data, base64) = match std::str::from_utf8(record.data()) {
         Ok(text) => (text, false),
@@ -27,6 +31,7 @@ pub(super) fn append(lines: &mut Vec<u8>, shard_id: &str, record: &ClientRecord)
         }
     };
     let line = Line {
+        stream,
         shard_id,
         sequence_number: record.sequence_number().as_str(),
         sub_sequence_number: record.sub_sequence_number(),
@@ -50,7 +55,7 @@ mod tests {
         let number = SequenceNumber::parse("4967").expect("a number");
         let record = ClientRecord::plain(number, key, Bytes::from_static(data), None);
         let mut lines = Vec::new();
-        append(&mut lines, "shardId-000000000001", &record);
+        append(&mut lines, None, "shardId-000000000001", &record);
         String::from_utf8(lines).expect("JSON is UTF-8")
     }
 

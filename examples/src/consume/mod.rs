@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use futures::future::try_join_all;
 use kcl::lease::Lease;
 use kcl::{Consumer, ConsumerConfig, DynamoDbLeaseStore, LeaseStore as _, ShardContext, WorkerId};
 use tokio_util::sync::CancellationToken;
@@ -57,7 +58,8 @@ async fn consume(args: &ConsumeArgs) -> Result<(), ConsumeError> {
         () = stop.cancelled() => Ok(()),
     };
     let failed = journal.take_failure().map_or(Ok(()), Err);
-    let summary = journal.summary(args.stream.as_str(), &args.application, &worker_id);
+    let streams = args.stream_names();
+    let summary = journal.summary(&streams, &args.application, &worker_id);
     // Written whatever happened.
     let summed_up = write_summary(args, &summary);
     ran.and(failed).and(summed_up)
@@ -81,8 +83,12 @@ async fn prepare(
     let access = Access::to_both(&args.endpoint, args.dynamodb_endpoint_url.as_ref()).await?;
     access.tell();
     let (kinesis, dynamodb) = (access.kinesis(), access.dynamodb());
+    let streams = args
+        .streams
+        .iter()
+        .map(|stream| require_stream(&kinesis, stream.as_str()));
     tokio::try_join!(
-        require_stream(&kinesis, args.stream.as_str()),
+        try_join_all(streams),
         require_table_access(&dynamodb, config.lease_table_name()),
     )?;
     Ok((access, output))

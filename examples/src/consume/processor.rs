@@ -14,7 +14,10 @@ use super::output::{Output, Piece};
 /// Writes the records of one shard.
 #[derive(Debug)]
 pub struct LineWriter {
+    /// `None`: the only one.
+    stream: Option<String>,
     shard_id: String,
+    lease_key: String,
     output: Output,
     output_name: Arc<str>,
     journal: Arc<Journal>,
@@ -26,7 +29,9 @@ impl LineWriter {
     #[must_use]
     pub fn new(shard: &ShardContext, output: Output, output_name: Arc<str>, journal: Arc<Journal>) -> Self {
         Self {
+            stream: shard.stream_id().map(|id| id.name().to_string()),
             shard_id: shard.shard_id().to_string(),
+            lease_key: shard.lease_key().to_string(),
             output,
             output_name,
             journal,
@@ -58,7 +63,7 @@ impl LineWriter {
         match outcome {
             Ok(()) | Err(CheckpointError::LeaseLost { .. }) => {}
             Err(error) if error.is_retryable() => {
-                tracing::warn!(shard_id = %self.shard_id, %error, "checkpoint failed, the next one covers it");
+                tracing::warn!(lease_key = %self.lease_key, %error, "checkpoint failed, the next one covers it");
             }
             Err(error) => self.journal.fail(error.into()),
         }
@@ -67,7 +72,7 @@ impl LineWriter {
 
 impl RecordProcessor for LineWriter {
     async fn initialize(&mut self, _: Initialization<'_>) -> Result<(), BoxError> {
-        self.journal.taken(&self.shard_id);
+        self.journal.taken(&self.lease_key);
         Ok(())
     }
 
@@ -82,7 +87,12 @@ impl RecordProcessor for LineWriter {
         // What a cut-off call left behind comes again with this batch.
         self.piece.clear();
         for record in batch.records() {
-            line::append(&mut self.piece.lines, &self.shard_id, record);
+            line::append(
+                &mut self.piece.lines,
+                self.stream.as_deref(),
+                &self.shard_id,
+                record,
+            );
             self.piece.records += 1;
             self.piece.bytes += record.data().len() as u64;
             if self.piece.lines.len() >= PIECE {

@@ -33,6 +33,7 @@ pub async fn play(folder: &Path, length: Length) -> Result<Report, FleetError> {
         starts(folder, shards, &mut report).await?;
     }
     idle(folder, length, &mut report).await?;
+    idle_in_private(folder, length, &mut report).await?;
     pair(folder, length, &mut report).await?;
     if length == Length::Full {
         for size in [3, 5] {
@@ -51,6 +52,8 @@ struct Stage {
     feeder: Feeder,
     sightings: Sightings,
     workers: BTreeMap<usize, Worker>,
+    /// Of all workers.
+    flags: &'static [&'static str],
 }
 
 impl Stage {
@@ -72,12 +75,13 @@ impl Stage {
             feeder,
             sightings: Sightings::default(),
             workers: BTreeMap::new(),
+            flags: &[],
         })
     }
 
     /// Starts a worker; its index.
     fn start(&mut self, name: &str) -> Result<usize, FleetError> {
-        let worker = Worker::start(&self.local, &self.folder, name, &self.stream)?;
+        let worker = Worker::start(&self.local, &self.folder, name, &self.stream, self.flags)?;
         let index = self.sightings.watch(&worker);
         self.workers.insert(index, worker);
         Ok(index)
@@ -307,6 +311,27 @@ async fn idle(folder: &Path, length: Length, report: &mut Report) -> Result<(), 
         rate,
         Some(2.45),
         ["2.5", "2.6", "2.45"],
+    );
+    stage.feeder.pause(false);
+    stage.close(report).await
+}
+
+/// The same where a worker sends one heartbeat for all its leases.
+async fn idle_in_private(folder: &Path, length: Length, report: &mut Report) -> Result<(), FleetError> {
+    let mut stage = Stage::new(folder, "private", 8, OFTEN).await?;
+    stage.flags = &["--private-fleet"];
+    stage.start("idle")?;
+    stage.all_run(&stage.all_shards(), None, 0).await?;
+    stage.feeder.pause(true);
+    sleep(Duration::from_secs(5)).await;
+    let (requests, began) = (stage.dynamodb_requests(), Instant::now());
+    sleep(Duration::from_secs(if length == Length::Full { 60 } else { 24 })).await;
+    let rate = count(stage.dynamodb_requests() - requests) / seconds(began.elapsed());
+    report.enter(
+        "idle, 8 shards, private fleet: DynamoDB requests a second",
+        rate,
+        Some(0.5),
+        ["-", "-", "-"],
     );
     stage.feeder.pause(false);
     stage.close(report).await

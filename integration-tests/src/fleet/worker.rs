@@ -28,8 +28,14 @@ pub(super) struct Usage {
 }
 
 impl Worker {
-    /// Starts `consume` as `name`.
-    pub(super) fn start(local: &Local, folder: &Path, name: &str, stream: &str) -> Result<Self, FleetError> {
+    /// Starts `consume` as `name`, with some flags more.
+    pub(super) fn start(
+        local: &Local,
+        folder: &Path,
+        name: &str,
+        stream: &str,
+        flags: &[&str],
+    ) -> Result<Self, FleetError> {
         let program = std::env::current_exe()
             .map(|path| path.with_file_name("consume"))
             .map_err(FleetError::system("cannot find this program"))?;
@@ -40,6 +46,7 @@ impl Worker {
         let stderr = File::create(&errors).map_err(FleetError::system("cannot write beside the output"))?;
         let child = Command::new(&program)
             .args(["--stream", stream, "--application", stream, "--worker-id", name])
+            .args(flags)
             .args(["--endpoint-url", local.kinesis_url()])
             .args(["--dynamodb-endpoint-url", local.dynamodb_url()])
             .arg("--output")
