@@ -2,6 +2,7 @@
 
 mod chance;
 mod checkpoint;
+mod children;
 mod coordination;
 mod fan_out;
 mod fleet;
@@ -27,6 +28,7 @@ use crate::streams::directory::Directory;
 
 pub use checkpoint::CheckpointPolicy;
 pub(crate) use checkpoint::Checkpointing;
+pub use children::ChildShards;
 pub(crate) use coordination::{Backoff, Coordination};
 pub(crate) use fan_out::FanOut;
 pub use fan_out::Retrieval;
@@ -77,6 +79,7 @@ pub struct ConsumerConfig {
     pub(crate) processing: Processing,
     pub(crate) positions: Positions,
     pub(crate) strays: OnStray,
+    pub(crate) children: ChildShards,
 }
 
 /// Where an application starts that has no checkpoint yet (KCL: `InitialPositionInStream`).
@@ -186,6 +189,7 @@ pub struct ConsumerConfigBuilder {
     processing: Processing,
     positions: Positions,
     strays: OnStray,
+    children: ChildShards,
 }
 
 impl ConsumerConfigBuilder {
@@ -208,6 +212,7 @@ impl ConsumerConfigBuilder {
             processing: Processing::default(),
             positions: Positions::default(),
             strays: OnStray::default(),
+            children: ChildShards::default(),
         }
     }
 
@@ -279,6 +284,7 @@ impl ConsumerConfigBuilder {
             processing: self.processing,
             positions: self.positions,
             strays: self.strays,
+            children: self.children,
         })
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::membership::Membership;
+use crate::config::ChildShards;
 use crate::error::StoreError;
 use crate::events::ConsumerEvent;
 use crate::fleet::Assignment;
@@ -24,7 +25,7 @@ use crate::processor::RecordProcessorFactory;
 use crate::shard_sync::Shard;
 use crate::shard_sync::audit::Audit;
 use crate::shard_sync::graph::ShardGraph;
-use crate::shard_sync::plan::missing_leases;
+use crate::shard_sync::plan::{children_at_once, missing_leases};
 use crate::shard_sync::view::{rows_of, table_key, table_lease};
 use crate::source::Source;
 use crate::store::Listing;
@@ -147,7 +148,11 @@ impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
         if let Some(why) = &findings.distrust {
             warn!(stream = %stream, error = ?why, "listing of shards contradicts itself, the next one counts");
         }
-        let created = create(&self.shop, stream, findings.create).await?;
+        let mut wanted = findings.create;
+        if self.shop.config.children == ChildShards::AtOnce && findings.distrust.is_none() {
+            wanted.extend(children_at_once(shards, &rows));
+        }
+        let created = create(&self.shop, stream, wanted).await?;
         match findings.hole.is_some() && created == 0 {
             true => self.partial.insert(id.cloned()),
             false => self.partial.remove(&id.cloned()),
@@ -204,7 +209,11 @@ pub(super) async fn create_missing<S: Source, F>(
     for odd in &plan.inconsistent {
         warn!(shard_id = %odd.child, parent = %odd.parent, "both a shard and its parent are open, the child is left for later");
     }
-    create(shop, stream, plan.create).await
+    let mut wanted = plan.create;
+    if shop.config.children == ChildShards::AtOnce {
+        wanted.extend(children_at_once(&graph, &listing));
+    }
+    create(shop, stream, wanted).await
 }
 
 /// How many of these leases were not there before.

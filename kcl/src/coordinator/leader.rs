@@ -18,6 +18,7 @@ use crate::assign::Patience;
 use crate::assign::central::liveness::{GaugeHistory, WorkerReport};
 use crate::assign::central::rounds::{RoundSettings, Rounds, Step, Unless};
 use crate::assign::central::{GaugeKind, Settings};
+use crate::config::ChildShards;
 use crate::error::StoreError;
 use crate::events::ConsumerEvent;
 use crate::fleet::{
@@ -271,9 +272,14 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
         let reports: Vec<WorkerReport> = stats.iter().map(|row| report_of(row)).collect();
         let wall = epoch_seconds(wall());
         let listing = &contents.listing;
+        let unfettered = match self.shop.config.children {
+            ChildShards::AtOnce => Some(listing.without_parents()),
+            ChildShards::AfterParents => None,
+        };
+        let planned = unfettered.as_ref().unwrap_or(listing);
         let round = self
             .rounds
-            .round(listing, &reports, now(), wall, self.rng.random());
+            .round(planned, &reports, now(), wall, self.rng.random());
         if !round.steps.is_empty() || round.undecided {
             debug!(
                 steps = round.steps.len(),

@@ -1,4 +1,4 @@
-//! Making the leases of the shards that follow a finished one, before its end is recorded.
+//! The order of shards: looking for parents before a shard is read, making its children's leases before its end is recorded.
 
 use std::collections::BTreeSet;
 
@@ -27,6 +27,21 @@ pub(crate) enum ChildrenError {
     Stranger(ShardId),
     #[error("the shard is closed, and no child of it is listed yet")]
     NoneListed,
+}
+
+/// The first of these parents whose lease is there and not finished.
+pub(crate) async fn unfinished_parent(
+    store: &dyn LeaseStore,
+    stream: &Stream,
+    parents: BTreeSet<ShardId>,
+) -> Result<Option<ShardId>, StoreError> {
+    for parent in parents {
+        let lease = store.get(&stream.lease_key(&parent)).await?;
+        if lease.is_some_and(|lease| !lease.is_finished()) {
+            return Ok(Some(parent));
+        }
+    }
+    Ok(None)
 }
 
 /// Creates the leases of a finished shard's children and records their ids in its own row. How many it created.

@@ -20,7 +20,7 @@ use tracing::{Span, debug, error, info, warn};
 use super::Checkpointer;
 use super::beside::{beside, work_on};
 use super::call::{Broken, watched};
-use super::children::{ChildrenError, record_children};
+use super::children::{ChildrenError, record_children, unfinished_parent};
 use super::failing::{Failing, Left};
 use super::keeper::{Command, KeeperHandle, chain};
 use super::opening::{Opening, open};
@@ -29,7 +29,7 @@ use super::rooms::Rooms;
 use super::standstill::stuck;
 use super::strays::Strays;
 use super::unasked::Unasked;
-use crate::config::{Backoff, CheckpointPolicy, OnStray};
+use crate::config::{Backoff, CheckpointPolicy, ChildShards, OnStray};
 use crate::dead_letter::panic_message;
 use crate::events::{ConsumerEvent, StallRemedy};
 use crate::initialization::{Choice, FencingToken, Initialization};
@@ -156,19 +156,20 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
     }
 
     async fn check_parents(&mut self) -> Event {
-        for parent in self.lease.parents.clone() {
-            let (store, key) = (Arc::clone(&self.shop.store), self.stream.lease_key(&parent));
-            match self.rooms.in_office(async move { store.get(&key).await }).await {
-                Ok(None) => {}
-                Ok(Some(lease)) if lease.is_finished() => {}
-                Ok(Some(_)) => {
-                    debug!(%parent, "waiting for the parent shard");
-                    return Event::ParentsUnfinished;
-                }
-                Err(error) => return self.failed("parent shard cannot be looked up", &error),
-            }
+        if self.shop.config.children == ChildShards::AtOnce {
+            return Event::ParentsFinished;
         }
-        Event::ParentsFinished
+        let (store, stream) = (Arc::clone(&self.shop.store), self.stream.clone());
+        let parents = self.lease.parents.clone();
+        let look = async move { unfinished_parent(&*store, &stream, parents).await };
+        match self.rooms.in_office(look).await {
+            Ok(None) => Event::ParentsFinished,
+            Ok(Some(parent)) => {
+                debug!(%parent, "waiting for the parent shard");
+                Event::ParentsUnfinished
+            }
+            Err(error) => self.failed("parent shard cannot be looked up", &error),
+        }
     }
 
     async fn initialize(&mut self) -> Event {

@@ -98,6 +98,31 @@ pub fn missing_leases(shards: &ShardGraph, listing: &Listing, start: Start) -> S
     plan
 }
 
+/// The leases of shards that are to be read beside their parents, generation after generation: each that has none while all its listed
+/// parents have one, from its beginning.
+///
+/// A lease that was removed because its shard is done does not come back: its parents' leases were removed before it.
+#[must_use]
+pub fn children_at_once(shards: &ShardGraph, listing: &Listing) -> Vec<Lease> {
+    let leased = Leased::of(listing);
+    let mut made: BTreeSet<&ShardId> = BTreeSet::new();
+    loop {
+        let before = made.len();
+        for shard in shards.shards() {
+            let has = |id: &ShardId| leased.has(id) || made.contains(id);
+            let mut parents = shards.parents(shard).peekable();
+            if !has(&shard.id) && parents.peek().is_some() && parents.all(|parent| has(&parent.id)) {
+                made.insert(&shard.id);
+            }
+        }
+        if made.len() == before {
+            break;
+        }
+    }
+    let made = made.into_iter().filter_map(|id| shards.get(id));
+    in_order(made.map(|shard| (shard, Checkpoint::TrimHorizon)).collect())
+}
+
 /// Which shards have a lease, and whether it is finished.
 struct Leased<'a>(BTreeMap<&'a str, bool>);
 

@@ -111,6 +111,17 @@ pub struct Listing {
     pub skipped: Vec<SkippedRow>,
 }
 
+impl Listing {
+    /// The same leases, none of which waits for another one.
+    pub(crate) fn without_parents(&self) -> Self {
+        let mut listing = self.clone();
+        for lease in &mut listing.leases {
+            lease.parents.clear();
+        }
+        listing
+    }
+}
+
 /// A row of the lease table that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedRow {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::primitives::Blob;
 use kcl::events::ConsumerEvent;
-use kcl::{BoxError, Checkpoint, CheckpointPolicy, HashKey, OnStray, StrayAggregate};
+use kcl::{BoxError, Checkpoint, CheckpointPolicy, ChildShards, HashKey, OnStray, StrayAggregate};
 use kinesis_aggregation::{AggregateBuilder, AggregateLimits};
 use kinesis_local::InProcess;
 use tokio::time::sleep;
@@ -136,4 +136,41 @@ async fn a_stray_aggregate_is_dropped_delivered_or_diverted_and_it_is_told() {
     assert_eq!(diverted.len(), 1, "refused twice, taken once");
     assert_eq!(diverted[0].records().len(), 2);
     assert_eq!(*refusals.lock().unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn children_wait_for_their_parents_unless_told_otherwise() {
+    for (when, expected) in [
+        (ChildShards::AfterParents, &[][..]),
+        (ChildShards::AtOnce, &["child"]),
+    ] {
+        let local = local(1).await;
+        let world: Arc<World> = Arc::default();
+        *world.poison.lock().unwrap() = Some("poison".to_owned());
+        let interval = Duration::from_secs(10);
+        let config = config("w1").shard_sync_interval(interval).child_shards(when);
+        let running = run(
+            &local,
+            config.checkpoint_policy(CheckpointPolicy::EachBatch),
+            &world,
+        );
+        put(&local, &["poison"]).await;
+        sleep(interval).await;
+        let split = local.kinesis_client().split_shard().stream_name("sales");
+        let split = split
+            .shard_to_split("shardId-000000000000")
+            .new_starting_hash_key("1000");
+        split.send().await.unwrap();
+        sleep(interval).await;
+        put(&local, &["child"]).await;
+        sleep(interval * 5).await;
+        assert_eq!(world.data(), expected, "{when:?}: while the parent stands");
+        *world.poison.lock().unwrap() = None;
+        let all: &[&str] = match when {
+            ChildShards::AtOnce => &["child", "poison"],
+            _ => &["poison", "child"],
+        };
+        until_seen(&world, all).await;
+        running.stop().await;
+    }
 }

@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) start_after: Mutex<Option<Position>>,
     /// Prepare with these bytes instead of checkpointing nothing.
     pub(crate) prepare: Mutex<Option<Bytes>>,
+    /// The record that no batch is processed with.
+    pub(crate) poison: Mutex<Option<String>>,
 }
 
 impl World {
@@ -65,6 +67,9 @@ impl RecordProcessor for Witness {
     ) -> Result<(), BoxError> {
         for record in batch.records() {
             let data = String::from_utf8(record.data().to_vec())?;
+            if self.0.poison.lock().unwrap().as_ref() == Some(&data) {
+                return Err("as told".into());
+            }
             let seen = (data, record.position().clone());
             self.0.seen.lock().unwrap().push(seen);
         }

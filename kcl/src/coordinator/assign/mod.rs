@@ -19,7 +19,7 @@ use super::shards::Shards;
 use crate::assign::central::Settings;
 use crate::assign::rescue::rescue;
 use crate::assign::{Limits, Patience, Plan, Snapshot, plan};
-use crate::config::Leasing;
+use crate::config::{ChildShards, Leasing};
 use crate::error::{RunError, StoreError};
 use crate::events::ConsumerEvent;
 use crate::fleet::peers::Peers;
@@ -394,6 +394,11 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             hand_over: leasing.hand_over_timeout,
         };
         let me = self.shop.config.worker_id().clone();
+        let unfettered = match self.shop.config.children {
+            ChildShards::AtOnce => Some(listing.without_parents()),
+            ChildShards::AfterParents => None,
+        };
+        let listing = unfettered.as_ref().unwrap_or(listing);
         Snapshot::new(me, listing, held, &self.observed, patience, now)
     }
 

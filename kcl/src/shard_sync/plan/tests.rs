@@ -239,3 +239,29 @@ proptest! {
         prop_assert!(again.create.is_empty(), "{:?}", created(&again.create));
     }
 }
+
+#[test]
+fn children_may_be_read_beside_their_parents() {
+    let keys = |under_way: &[u64], finished: &[u64]| -> Vec<String> {
+        let leases = children_at_once(&reference_graph(), &table(under_way, finished));
+        assert!(
+            leases
+                .iter()
+                .all(|lease| lease.checkpoint == Checkpoint::TrimHorizon)
+        );
+        leases.iter().map(|lease| lease.key.to_string()).collect()
+    };
+    let ids = |numbers: &[u64]| -> Vec<String> { numbers.iter().map(|n| id(*n).to_string()).collect() };
+    assert_eq!(
+        keys(&[0, 1, 2, 3, 4, 5], &[]),
+        ids(&[6, 7, 8, 9, 10]),
+        "all generations"
+    );
+    assert_eq!(keys(&[4, 5], &[]), ids(&[9, 10]), "a merge waits for both");
+    assert_eq!(keys(&[4, 9, 10], &[5, 6, 7]), ids(&[8]));
+    assert_eq!(
+        keys(&[4, 8, 9, 10], &[]),
+        ids(&[]),
+        "what was cleaned up stays away"
+    );
+}
