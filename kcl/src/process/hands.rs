@@ -22,13 +22,13 @@ use super::beside::{beside, work_on};
 use super::call::{Broken, watched};
 use super::children::{ChildrenError, record_children, unfinished_parent};
 use super::failing::{Failing, Left};
-use super::keeper::{Command, KeeperHandle, chain};
+use super::keeper::{Command, KeeperHandle, chain, tell};
 use super::opening::{Opening, open};
 use super::pulse::Pulse;
 use super::rooms::Rooms;
 use super::standstill::stuck;
 use super::strays::Strays;
-use super::unasked::Unasked;
+use super::unasked::{NotCheckpointed, Unasked};
 use crate::config::{Backoff, CheckpointPolicy, ChildShards, OnStray};
 use crate::dead_letter::panic_message;
 use crate::events::{ConsumerEvent, StallRemedy};
@@ -588,24 +588,12 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
     }
 }
 
-/// Where the keeper is gone it waits for ever: the driver hears of it and drops the call.
-async fn tell(keeper: &KeeperHandle, command: Command) {
-    if !keeper.send(command).await {
-        pending::<()>().await;
-    }
-}
-
 /// What a processor that waits for records gets.
 enum Next {
     Batch(Option<HeldBatch>),
     Stuck((StallRemedy, Duration)),
     Checkpointed,
 }
-
-/// `shard_ended` returned without an error and without a checkpoint.
-#[derive(Debug, thiserror::Error)]
-#[error("the end of the shard must be checkpointed")]
-struct NotCheckpointed;
 
 /// Ours: how often a closed shard without listed children is taken for a listing behind the times.
 const CHILDREN_PATIENCE: u32 = 5;

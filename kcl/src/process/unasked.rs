@@ -77,3 +77,8 @@ impl Unasked {
 fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
+
+/// `shard_ended` returned without an error and without a checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[error("the end of the shard must be checkpointed")]
+pub(super) struct NotCheckpointed;

@@ -258,7 +258,7 @@ fn a_sequence_number_means_its_whole_aggregate() {
     assert_eq!(rules.verdict(&whole(9)), write(9, 4));
     assert_eq!(rules.verdict(&whole(10)), Verdict::Refuse(Refusal::Undelivered));
     let seven = Checkpoint::At(Position::after_all_of(at(7, 0).sequence_number().clone()));
-    assert_eq!(rules.verdict(&whole(7)), Verdict::Write(seven.clone()));
+    assert_eq!(rules.verdict(&whole(7)), Verdict::Write(seven));
     rules.ask(&whole(7), Deed::Move).unwrap();
     rules.on_written();
     assert_eq!(rules.verdict(&whole(7)), Verdict::Skip);

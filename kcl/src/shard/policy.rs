@@ -93,11 +93,16 @@ mod tests {
         CheckpointPolicy::EveryRecords(NonZeroU64::new(records).unwrap())
     }
 
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
     fn each_policy_has_its_moment() {
-        let t = Instant::now();
+        let t = now();
         let late = t + MINUTE;
         let cases = [
             (CheckpointPolicy::Manual, 10, None),
@@ -122,7 +127,7 @@ mod tests {
 
     #[test]
     fn an_interval_begins_with_the_first_record() {
-        let t = Instant::now();
+        let t = now();
         let mut rhythm = Rhythm::new(CheckpointPolicy::Every(MINUTE));
         rhythm.on_done(1, t);
         rhythm.on_done(1, t + MINUTE / 2);
@@ -135,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_repeated_later_and_leaving_waits_for_nothing() {
-        let t = Instant::now();
+        let t = now();
         let mut rhythm = Rhythm::new(CheckpointPolicy::EachBatch);
         rhythm.on_done(1, t);
         rhythm.on_failed(t);
@@ -157,7 +162,7 @@ mod tests {
         for (policy, leave, end) in cases {
             let mut rhythm = Rhythm::new(policy);
             assert!(!rhythm.is_due_at_leave(), "{policy:?}: nothing is finished");
-            rhythm.on_done(1, Instant::now());
+            rhythm.on_done(1, now());
             assert_eq!(rhythm.is_due_at_leave(), leave, "{policy:?}");
             assert_eq!(rhythm.records_end(), end, "{policy:?}");
         }
@@ -169,12 +174,12 @@ mod tests {
             batches in proptest::collection::vec((0..50_u64, 0..5_000_u64), 0..100),
             count in 1..200_u64,
         ) {
-            let mut now = Instant::now();
+            let mut at = now();
             let mut rhythm = Rhythm::new(every(count));
             for (records, pause) in batches {
-                now += Duration::from_millis(pause);
-                rhythm.on_done(records, now);
-                if rhythm.is_due(now) {
+                at += Duration::from_millis(pause);
+                rhythm.on_done(records, at);
+                if rhythm.is_due(at) {
                     rhythm.on_written();
                 }
                 prop_assert!(rhythm.records < count);

@@ -204,3 +204,10 @@ impl Nudge {
         }
     }
 }
+
+/// Where the keeper is gone it waits for ever: the driver hears of it and drops the call.
+pub(crate) async fn tell(keeper: &KeeperHandle, command: Command) {
+    if !keeper.send(command).await {
+        std::future::pending::<()>().await;
+    }
+}

@@ -18,7 +18,7 @@ use tokio::time::sleep_until;
 use tracing::{info, warn};
 
 use self::handle::Reply;
-pub(crate) use self::handle::{Command, KeeperHandle, Life, Nudge, Outlet, Parting, Standing};
+pub(crate) use self::handle::{Command, KeeperHandle, Life, Nudge, Outlet, Parting, Standing, tell};
 use crate::events::LossReason;
 use crate::handover::holder::{HandOver, Patience, Stage, Task as HandOverTask};
 use crate::lease::WorkerId;
