@@ -2,9 +2,11 @@
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
 
-use clap::{Parser, ValueEnum};
+use aws_sdk_kinesis::primitives::{DateTime, DateTimeFormat};
+use clap::Parser;
 use kcl::{ConfigError, ConsumerConfig, InitialPosition, Retrieval, StreamConfig, StreamName};
 
 use crate::endpoint::{EndpointArgs, EndpointUrl};
@@ -49,8 +51,24 @@ pub struct ConsumeArgs {
     #[arg(long, value_name = "FILE")]
     pub summary: Option<PathBuf>,
 
-    /// Where an application without checkpoints starts
-    #[arg(long, value_enum, default_value_t = Start::TrimHorizon, help_heading = "Consumer")]
+    /// Write the metrics to stderr at the end, under the KCL's names; with =SECONDS also each so many seconds
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "0"
+    )]
+    pub metrics: Option<u64>,
+
+    /// Where an application without checkpoints starts: trim-horizon (with the oldest record kept), latest (with records
+    /// that arrive from now on) or at:TIMESTAMP, such as at:2026-11-21T18:00:00Z or at:1700000000
+    #[arg(
+        long,
+        value_name = "PLACE",
+        default_value = "trim-horizon",
+        help_heading = "Consumer"
+    )]
     pub start: Start,
 
     /// Read by enhanced fan-out, as a consumer with the application's name, which is registered if it is not yet and which
@@ -89,12 +107,35 @@ Examples:
   consume --stream logs --application search --idle-exit 30 | jq .data";
 
 /// Where an application without checkpoints starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// With the oldest record kept
+    /// With the oldest record kept.
     TrimHorizon,
-    /// With records that arrive from now on
+    /// With records that arrive from now on.
     Latest,
+    /// With the first record of this time.
+    At(SystemTime),
+}
+
+impl FromStr for Start {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let place = || "expected trim-horizon, latest or at:TIMESTAMP".to_owned();
+        let time = match text {
+            "trim-horizon" => return Ok(Self::TrimHorizon),
+            "latest" => return Ok(Self::Latest),
+            _ => text.strip_prefix("at:").ok_or_else(place)?,
+        };
+        let time = match time.parse() {
+            Ok(seconds) => DateTime::from_secs(seconds),
+            Err(_) => DateTime::from_str(time, DateTimeFormat::DateTimeWithOffset)
+                .map_err(|_| "expected a time as 2026-11-21T18:00:00Z, or seconds since 1970".to_owned())?,
+        };
+        SystemTime::try_from(time)
+            .map(Self::At)
+            .map_err(|error| error.to_string())
+    }
 }
 
 impl ConsumeArgs {
@@ -125,6 +166,7 @@ impl ConsumeArgs {
         let position = match self.start {
             Start::TrimHorizon => InitialPosition::TrimHorizon,
             Start::Latest => InitialPosition::Latest,
+            Start::At(time) => InitialPosition::AtTimestamp(time),
         };
         let builder = match &self.streams[..] {
             [only] => ConsumerConfig::builder(&self.application, only.as_str()),
@@ -198,6 +240,35 @@ mod tests {
                 .is_err()
         );
         assert!(parse(&["--stream", "no spaces"]).is_err());
+    }
+
+    #[test]
+    fn a_start_may_be_a_time() {
+        let position = |start: &str| {
+            let args = parse(&["--start", start]).expect(start);
+            args.consumer_config().expect("valid settings").initial_position()
+        };
+        let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        assert_eq!(position("at:1700000000"), InitialPosition::AtTimestamp(then));
+        assert_eq!(
+            position("at:2023-11-14T22:13:20Z"),
+            InitialPosition::AtTimestamp(then)
+        );
+        assert_eq!(
+            position("at:2023-11-14T23:13:20+01:00"),
+            InitialPosition::AtTimestamp(then)
+        );
+        for bad in ["at:", "at:noon", "2023-11-14T22:13:20Z"] {
+            assert!(parse(&["--start", bad]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn metrics_are_told_at_the_end_or_each_interval() {
+        let metrics = |more: &[&str]| parse(more).expect("valid flags").metrics;
+        assert_eq!(metrics(&[]), None);
+        assert_eq!(metrics(&["--metrics"]), Some(0));
+        assert_eq!(metrics(&["--metrics=5"]), Some(5));
     }
 
     #[test]

@@ -20,7 +20,9 @@ use std::time::Duration;
 use clap::Parser;
 use futures::future::try_join_all;
 use kcl::lease::Lease;
-use kcl::{Consumer, ConsumerConfig, DynamoDbLeaseStore, LeaseStore as _, ShardContext, WorkerId};
+use kcl::{
+    Consumer, ConsumerConfig, ConsumerHandle, DynamoDbLeaseStore, LeaseStore as _, ShardContext, WorkerId,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::args::{ConsumeArgs, Start};
@@ -115,15 +117,21 @@ async fn read(
         .kinesis_client(aws_sdk_kinesis::Client::new(&kinesis))
         .dynamodb_client(aws_sdk_dynamodb::Client::new(&dynamodb))
         .build(factory)?;
+    let handle = consumer.handle();
     let ended = async {
         tokio::select! {
             () = stop.cancelled() => {}
             () = journal.done() => {}
             () = idle(args, journal, &table, &worker) => {}
             () = show_progress(args, journal) => {}
+            () = tell_metrics(args, &handle) => {}
         }
     };
-    consumer.run_until(ended).await?;
+    let ran = consumer.run_until(ended).await;
+    if args.metrics.is_some() {
+        eprintln!("{}", handle.metrics());
+    }
+    ran?;
     Ok(())
 }
 
@@ -144,6 +152,17 @@ async fn idle(args: &ConsumeArgs, journal: &Journal, table: &DynamoDbLeaseStore,
             return;
         }
         tokio::time::sleep(PEERS_SEEN_EVERY).await;
+    }
+}
+
+/// Never ends by itself. Tells nothing where metrics are wanted at the end only.
+async fn tell_metrics(args: &ConsumeArgs, handle: &ConsumerHandle) {
+    let Some(seconds) = args.metrics.filter(|seconds| *seconds > 0) else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        eprintln!("{}", handle.metrics());
     }
 }
 

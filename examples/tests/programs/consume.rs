@@ -171,8 +171,9 @@ async fn data_that_is_no_text_is_base64_on_stdout() {
         .await
         .expect("taken");
     ticket.await.expect("delivered");
-    let ended = run(&mut stage.consume(&["--expect", "1"])).await;
+    let ended = run(&mut stage.consume(&["--expect", "1", "--start", "at:0", "--metrics"])).await;
     ended.assert_done();
+    assert!(ended.stderr.contains("MillisBehindLatest"), "{}", ended.stderr);
     let line = ended.summary();
     assert_eq!(
         (line["data"].as_str(), line["base64"].as_bool()),

@@ -14,8 +14,7 @@ use rand::Rng as _;
 use rand::rngs::SmallRng;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
-use tracing::field::display;
-use tracing::{Span, debug, error, info, warn};
+use tracing::{Span, debug, error, field, info, warn};
 
 use super::Checkpointer;
 use super::beside::{beside, work_on};
@@ -307,11 +306,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         Event::Batch { empty, ended }
     }
 
-    #[tracing::instrument(
-        name = "kcl.process",
-        skip_all,
-        fields(attempt = self.failures + 1, records, bytes, position)
-    )]
+    #[tracing::instrument(name = "kcl.process", skip_all, fields(attempt, records, bytes, position))]
     async fn process(&mut self) -> Event {
         if let OnStray::Divert(diversion) = &self.shop.config.strays
             && let Err(error) = self
@@ -337,9 +332,10 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         let bytes: usize = batch.records().iter().map(|record| record.data().len()).sum();
         self.keeper.count(bytes as u64);
         let span = Span::current();
+        span.record("attempt", self.failures + 1);
         span.record("records", count).record("bytes", bytes);
         if let Some(last) = batch.last_position() {
-            span.record("position", display(last));
+            span.record("position", field::display(last));
             tell(&self.keeper, Command::Delivering(last.clone())).await;
         }
         let Some(processor) = &mut self.processor else {
@@ -359,14 +355,8 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
                     self.shop.tally.records.fetch_add(count, Ordering::Relaxed);
                     self.pulse.meter().add(Metric::RecordsProcessed, records);
                 }
-                self.pulse.meter().add(Metric::DataBytesProcessed, bytes);
                 self.shop.tally.batches.fetch_add(1, Ordering::Relaxed);
-                self.pulse.meter().took(Metric::ProcessTime, turn);
-                debug!(
-                    records = count,
-                    elapsed_ms = turn.elapsed().as_millis(),
-                    "processed"
-                );
+                self.pulse.count(bytes, turn);
                 self.unasked.on_done(count).await;
                 Event::Processed
             }

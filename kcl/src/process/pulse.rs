@@ -122,6 +122,12 @@ impl Pulse {
         Parked(self)
     }
 
+    /// So many bytes were processed since `turn`.
+    pub(crate) fn count(&self, bytes: usize, turn: Instant) {
+        self.meter.add(Metric::DataBytesProcessed, bytes);
+        self.meter.took(Metric::ProcessTime, turn);
+    }
+
     /// A batch was processed.
     pub(crate) fn on_processed(&self) {
         self.inner().progress.on_moved(now());
