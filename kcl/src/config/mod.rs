@@ -15,6 +15,7 @@ mod records;
 mod retrieval;
 mod strays;
 mod streams;
+mod wall_clock;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,7 @@ pub use strays::{Diversion, OnStray};
 pub use streams::StreamTracker;
 use streams::{Listing, Wanted};
 pub(crate) use streams::{Several, Streams};
+pub(crate) use wall_clock::WallClock;
 pub(crate) use watch::Watching;
 
 /// Everything a consumer needs to know. Made by [`ConsumerConfig::builder`].
@@ -73,6 +75,7 @@ pub struct ConsumerConfig {
     pub(crate) fan_out: FanOut,
     pub(crate) watching: Watching,
     pub(crate) coordination: Coordination,
+    pub(crate) wall_clock: WallClock,
     pub(crate) membership: Membership,
     pub(crate) metrics: MetricsConfig,
     pub(crate) checkpointing: Checkpointing,
@@ -183,6 +186,7 @@ pub struct ConsumerConfigBuilder {
     fan_out: FanOut,
     watching: Watching,
     coordination: Coordination,
+    wall_clock: WallClock,
     membership: Membership,
     metrics: MetricsConfig,
     checkpointing: Checkpointing,
@@ -206,6 +210,7 @@ impl ConsumerConfigBuilder {
             fan_out: FanOut::default(),
             watching: Watching::default(),
             coordination: Coordination::default(),
+            wall_clock: WallClock::default(),
             membership: Membership::default(),
             metrics: MetricsConfig::default(),
             checkpointing: Checkpointing::default(),
@@ -278,6 +283,7 @@ impl ConsumerConfigBuilder {
             fan_out: self.fan_out,
             watching: self.watching,
             coordination: self.coordination,
+            wall_clock: self.wall_clock,
             membership: self.membership,
             metrics: self.metrics,
             checkpointing: self.checkpointing,

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::membership::{Membership, wall};
+use super::membership::Membership;
 use crate::assign::Patience;
 use crate::assign::central::liveness::{GaugeHistory, WorkerReport};
 use crate::assign::central::rounds::{RoundSettings, Rounds, Step, Unless};
@@ -270,7 +270,7 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
         let separate = elsewhere.as_ref().and_then(SeparateTables::rows);
         let stats = newest_workers(&contents.beside, separate);
         let reports: Vec<WorkerReport> = stats.iter().map(|row| report_of(row)).collect();
-        let wall = epoch_seconds(wall());
+        let wall = epoch_seconds(self.shop.config.wall_clock.now());
         let listing = &contents.listing;
         let unfettered = match self.shop.config.children {
             ChildShards::AtOnce => Some(listing.without_parents()),
@@ -303,7 +303,8 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
             self.retire(&worker, written_at).await;
         }
         for stale in stats {
-            if stale.updated_at_s.saturating_add(STALE.as_secs()) < wall {
+            let old = stale.updated_at_s.saturating_add(STALE.as_secs()) < wall;
+            if old && self.rounds.stands_still(&stale.worker, now()) {
                 self.retire(&stale.worker, stale.updated_at_s).await;
             }
         }

@@ -1,7 +1,6 @@
 //! Joining a fleet: reading what it is, writing what is to be written first, and following it where it goes.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -65,7 +64,8 @@ pub(super) async fn join<S: Source, F: RecordProcessorFactory>(
     let intent = intent(shop);
     for _ in 0..RACES {
         let survey = shop.store.survey().await?;
-        let fleet = identify(&survey, &intent, wall()).map_err(|error| fatal(shop, error))?;
+        let fleet =
+            identify(&survey, &intent, shop.config.wall_clock.now()).map_err(|error| fatal(shop, error))?;
         if let Some(write) = fleet.first_write()
             && !write_first(shop, &fleet, &survey, write).await?
         {
@@ -99,12 +99,12 @@ async fn write_first<S: Source, F>(
     let (me, home) = (shop.config.worker_id(), fleet.home());
     match write {
         StateWrite::Create { kind, value } => {
-            let row = StateRow::first(value, me, wall());
+            let row = StateRow::first(value, me, shop.config.wall_clock.now());
             shop.store.create_state(home, kind, &row).await
         }
         StateWrite::Advance { kind, value } => match survey.state(kind) {
             Some(read) => {
-                let next = read.next(value, me, wall());
+                let next = read.next(value, me, shop.config.wall_clock.now());
                 shop.store.advance_state(home, kind, read, &next).await
             }
             None => Ok(false),
@@ -133,7 +133,7 @@ pub(super) async fn follow<S: Source, F: RecordProcessorFactory>(
                 continue;
             }
         };
-        let (next, changes) = match fleet.follow(&survey, &intent(&shop), wall()) {
+        let (next, changes) = match fleet.follow(&survey, &intent(&shop), shop.config.wall_clock.now()) {
             Ok(followed) => followed,
             Err(source) => {
                 let table = shop.config.lease_table_name().to_owned();
@@ -159,7 +159,14 @@ pub(super) async fn follow<S: Source, F: RecordProcessorFactory>(
             Assignment::Leader => *leads.borrow(),
             Assignment::Each => elected(&survey.leases) == Some(shop.config.worker_id()),
         };
-        if leads && let Some(duty) = duties.on_survey(&next, &survey, wall(), Instant::now().into_std()) {
+        if leads
+            && let Some(duty) = duties.on_survey(
+                &next,
+                &survey,
+                shop.config.wall_clock.now(),
+                Instant::now().into_std(),
+            )
+        {
             match fulfil(&shop, &next, &survey, duty).await {
                 Ok(done) => info!(duty = ?duty, done, "fleet's next step"),
                 Err(error) => warn!(error = %chain(&error), duty = ?duty, "fleet's next step failed"),
@@ -187,18 +194,18 @@ async fn fulfil<S: Source, F>(
             let kind = StateKind::ClientVersion;
             match (survey.state(kind), version.stored()) {
                 (Some(read), Some(value)) => {
-                    let next = read.next(value, me, wall());
+                    let next = read.next(value, me, shop.config.wall_clock.now());
                     store.advance_state(fleet.home(), kind, read, &next).await
                 }
                 _ => Ok(false),
             }
         }
         (Duty::CreateMigration(next), _) => {
-            let row = StateRow::first(next.stored(), me, wall());
+            let row = StateRow::first(next.stored(), me, shop.config.wall_clock.now());
             store.create_state(separate, migration, &row).await
         }
         (Duty::AdvanceMigration(next), Some(read)) => {
-            let row = read.next(next.stored(), me, wall());
+            let row = read.next(next.stored(), me, shop.config.wall_clock.now());
             store.advance_state(separate, migration, read, &row).await
         }
         (Duty::MoveCoordination, Some(read)) => {
@@ -209,11 +216,15 @@ async fn fulfil<S: Source, F>(
             if store.move_coordination(&leader).await?.is_none() {
                 return Ok(false);
             }
-            let row = read.next(TableMigration::Pending.stored(), me, wall());
+            let row = read.next(TableMigration::Pending.stored(), me, shop.config.wall_clock.now());
             store.advance_state(separate, migration, read, &row).await
         }
         (Duty::CompleteMigration, Some(read)) => {
-            let row = read.next(TableMigration::Complete.stored(), me, wall());
+            let row = read.next(
+                TableMigration::Complete.stored(),
+                me,
+                shop.config.wall_clock.now(),
+            );
             store.complete_migration(read, &row).await
         }
         _ => Ok(false),
@@ -233,14 +244,6 @@ fn intent<S: Source, F>(shop: &Workshop<S, F>) -> Intent {
 fn fatal<S: Source, F>(shop: &Workshop<S, F>, source: crate::fleet::FleetError) -> JoinError {
     let table = shop.config.lease_table_name().to_owned();
     JoinError::Fatal(RunError::Fleet { table, source })
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "rows of other hosts hold wall times, and ours are for them"
-)]
-pub(super) fn wall() -> SystemTime {
-    SystemTime::now()
 }
 
 /// Ours: of so many workers that start at once all but the first read what it wrote.

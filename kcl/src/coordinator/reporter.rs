@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::membership::{Membership, wall};
+use super::membership::Membership;
 use super::probe::CpuProbe;
 use crate::error::StoreError;
 use crate::fleet::WorkerStats;
@@ -97,7 +97,7 @@ async fn write<S, F>(
     membership: &Membership,
     averages: Option<Vec<f64>>,
 ) -> Result<(), StoreError> {
-    let mut stats = WorkerStats::new(shop.config.worker_id().clone(), wall());
+    let mut stats = WorkerStats::new(shop.config.worker_id().clone(), shop.config.wall_clock.now());
     // An interval without a sample would keep new leases away; before the first one, nothing is said of the processor.
     if let Some(averages) = averages.filter(|averages| averages.iter().any(|average| *average >= 0.0)) {
         stats = stats.with_metric(CPU, &averages, FULL);

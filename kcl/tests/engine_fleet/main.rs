@@ -10,7 +10,7 @@ mod counted;
 mod ledger;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_kinesis::primitives::Blob;
 use futures::future::join_all;
@@ -22,6 +22,9 @@ use tokio::time::{Instant, sleep};
 
 use self::counted::Counted;
 use self::ledger::{FAILOVER, Ledger};
+
+/// Some day in 2027.
+const WALL: Duration = Duration::from_secs(1_800_000_000);
 
 /// How large a fleet, and how it is led.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +44,7 @@ struct Fleet {
     ledger: Ledger,
     workers: Vec<Running>,
     born: usize,
+    start: Instant,
     ticks: u64,
     put: u64,
     putting: aws_sdk_kinesis::Client,
@@ -64,6 +68,7 @@ impl Fleet {
             ledger: Ledger::default(),
             workers: Vec::new(),
             born: 0,
+            start: Instant::now(),
             ticks: 0,
             put: 0,
         }
@@ -72,12 +77,14 @@ impl Fleet {
     fn join(&mut self) {
         let number = self.born;
         self.born += 1;
+        let start = self.start;
         let config = ConsumerConfig::builder("fleet", "sales")
             .worker_id(&format!("w{number:04}"))
             .seed(number as u64)
             .failover(FAILOVER)
             .new_fleet(self.scale.led)
             .idle_between_reads(self.scale.idle)
+            .wall_clock(move || SystemTime::UNIX_EPOCH + WALL + start.elapsed())
             .build()
             .unwrap();
         let ledger = self.ledger.clone();

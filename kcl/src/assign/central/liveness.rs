@@ -254,6 +254,16 @@ impl Liveness {
         dead.filter_map(|(worker, evidence)| Some((worker, evidence.report.as_ref()?.stamp)))
     }
 
+    /// Whether a worker's report has not changed for longer than reports count, by our own clock.
+    #[must_use]
+    pub fn stands_still(&self, worker: &WorkerId, trust: Trust, now: Instant) -> bool {
+        let report = self
+            .workers
+            .get(worker)
+            .and_then(|evidence| evidence.report.as_ref());
+        report.is_some_and(|report| report.unchanged(now) > trust.report)
+    }
+
     /// Everybody who holds a lease or reports himself.
     pub fn workers(&self) -> impl Iterator<Item = &WorkerId> {
         self.workers.keys()
@@ -336,11 +346,15 @@ impl Evidence {
 impl Report {
     /// By our own clock as soon as we have looked for long enough; by the writer's until then.
     fn is_fresh(&self, trust: Trust, now: Instant) -> bool {
-        let unchanged = now.saturating_duration_since(self.changed_at.unwrap_or(self.seen_since));
+        let unchanged = self.unchanged(now);
         match self.changed_at {
             Some(_) => unchanged <= trust.report,
             None => self.fresh_by_wall && unchanged <= trust.report,
         }
+    }
+
+    fn unchanged(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.changed_at.unwrap_or(self.seen_since))
     }
 }
 

@@ -204,6 +204,13 @@ impl Rounds {
         }
     }
 
+    /// Whether this leader has seen a worker's report unchanged for longer than reports count: what the report itself says
+    /// of its age may be wrong by days.
+    #[must_use]
+    pub fn stands_still(&self, worker: &WorkerId, now: Instant) -> bool {
+        self.liveness.stands_still(worker, self.how.trust(), now)
+    }
+
     /// What became of a revocation. Without this call the lease would be assigned at once after an applied one.
     pub fn on_revoked(&mut self, key: &LeaseKey, now: Instant) {
         self.revoked.insert(key.clone(), now);

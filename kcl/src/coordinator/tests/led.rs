@@ -217,3 +217,72 @@ async fn the_first_of_a_2x_fleet_flips_it_when_it_was_ready_for_long_enough() {
     one.stop().await;
     two.stop().await;
 }
+
+/// A clock that follows virtual time, and can be set.
+#[derive(Clone, Default)]
+struct Wall(Arc<std::sync::atomic::AtomicI64>);
+
+impl Wall {
+    fn set(&self, seconds_off: i64) {
+        self.0.store(seconds_off, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    fn of(&self, start: tokio::time::Instant) -> impl Fn() -> SystemTime + Send + Sync + 'static {
+        let off = Arc::clone(&self.0);
+        move || {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000) + start.elapsed();
+            let seconds = off.load(std::sync::atomic::Ordering::Relaxed);
+            let step = Duration::from_secs(seconds.unsigned_abs());
+            if seconds < 0 { now - step } else { now + step }
+        }
+    }
+}
+
+/// Wall clocks of workers jump, forth and back, together and apart: a day, ten years. No lease moves, none is lost, the same one
+/// leads, and who comes gets its share.
+#[tokio::test(start_paused = true)]
+async fn wall_clocks_that_jump_move_nothing() {
+    const DAY: i64 = 86_400;
+    for led in [NewFleet::TwoX, NewFleet::ThreeX] {
+        let fleet = Fleet::with_shards(8);
+        let (origin, walls) = (
+            tokio::time::Instant::now(),
+            [Wall::default(), Wall::default(), Wall::default()],
+        );
+        let start = |id: &str, wall: &Wall| {
+            let clock = wall.of(origin);
+            fleet.start_with(id, checkpoints, Arc::new(fleet.leases.clone()), |config| {
+                three_x(config).new_fleet(led).wall_clock(clock)
+            })
+        };
+        let one = start("w1", &walls[0]);
+        within(SOON * 5, "all eight", || one.held() == 8).await;
+        let two = start("w2", &walls[1]);
+        within(SOON * 10, "four each", || (one.held(), two.held()) == (4, 4)).await;
+        sleep(FAILOVER * 3).await;
+        let (before, leads) = (fleet.seen.all().len(), leader(&fleet).await);
+        for (first, second) in [
+            (DAY, 0),
+            (-DAY, DAY),
+            (0, -3_650 * DAY),
+            (3_650 * DAY, 3_650 * DAY),
+            (0, 0),
+        ] {
+            walls[0].set(first);
+            walls[1].set(second);
+            for _ in 0..100 {
+                sleep(FAILOVER / 10).await;
+                assert_eq!((one.held(), two.held()), (4, 4), "{led:?}: {first} {second}");
+            }
+            assert_eq!(leader(&fleet).await, leads, "{led:?}");
+        }
+        assert_eq!(fleet.seen.all().len(), before, "no processor was told anything");
+        // Of a worker whose clock is wrong from the start, the leader learns with its second report.
+        walls[2].set(-7 * DAY);
+        let three = start("w3", &walls[2]);
+        within(FAILOVER * 4, "a share", || three.held() >= 2).await;
+        for worker in [three, two, one] {
+            worker.stop().await;
+        }
+    }
+}
