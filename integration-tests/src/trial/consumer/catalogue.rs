@@ -186,7 +186,7 @@ impl Setting {
             // Slow enough that a batch is in hand when its worker dies.
             work: Work::Batches(Batches {
                 per_record: Duration::from_micros(200),
-                checkpoint_every: 3,
+                checkpoint_every: 10,
                 ..Batches::default()
             }),
             promises: Promises {
@@ -246,11 +246,14 @@ impl Setting {
                 keys: 1_000,
                 size: 10 * 1024,
             },
-            records: self.by_length(2_500, 50_000),
+            records: self.by_length(2_500, 20_000),
             per_second: None,
         };
         let scenario = Scenario {
-            shards: 1,
+            shards: match self.length {
+                Length::Short => 1,
+                Length::Full => 4,
+            },
             promises: Promises {
                 keeps_leases: true,
                 memory: Some(BEYOND_BUDGET),
@@ -263,7 +266,7 @@ impl Setting {
 
     fn flights(&self) -> Load {
         let (records, per_second) = match self.length {
-            Length::Short => (30_000, 300),
+            Length::Short => (20_000, 250),
             Length::Full => (FLIGHTS, 3_000),
         };
         Load {
