@@ -267,7 +267,7 @@ impl Report {
             ("events", counted(&self.diary.counts())),
         ];
         let finished: u64 = self.summaries.values().map(RunSummary::shards_finished).sum();
-        if balance.retried > 0 {
+        if self.waits.failing.percentile(50).is_some() {
             rows.push(("waits after a failure", waits(&self.waits.failing)));
         }
         if balance.dead > 0 {
