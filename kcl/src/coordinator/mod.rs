@@ -88,7 +88,10 @@ impl<S: Source, F: RecordProcessorFactory> Worker<S, F> {
     async fn run_in(mut self, rooms: Rooms) -> Result<RunSummary, RunError> {
         let uploading = self.uploads.take().map(|uploads| {
             let config = &self.shop.config;
-            let namespace = config.metrics.namespace().unwrap_or(config.application_name());
+            let namespace = config
+                .metrics
+                .namespace()
+                .unwrap_or_else(|| config.application_name());
             let phase = config.rng("metrics").random_range(0.5..1.0);
             uploads.start(self.shop.counters.clone(), namespace, phase, rooms.floor())
         });

@@ -328,7 +328,7 @@ impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
     }
 
     /// Tells all tasks which streams are read.
-    fn publish(&mut self) {
+    fn publish(&self) {
         let reading = Directory::Several(self.roster.reading());
         let changed = self.desk.shop.streams.send_if_modified(|directory| {
             let changed = *directory != reading;

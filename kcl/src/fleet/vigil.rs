@@ -85,10 +85,10 @@ mod tests {
         let later = start + Duration::from_millis(10_001);
         assert_eq!(
             vigil.on_rows(&[still.clone(), moving.next()], later),
-            [still.clone()]
+            std::slice::from_ref(&still)
         );
         vigil.on_removed(&still.worker);
-        assert_eq!(vigil.beating(), BTreeSet::from([moving.worker.clone()]));
+        assert_eq!(vigil.beating(), BTreeSet::from([moving.worker]));
         // Another incarnation of the same name has its whole time.
         let mut again = still.clone();
         again.incarnation = "i2".to_owned();

@@ -147,7 +147,7 @@ mod tests {
     fn a_name_has_one_kind() {
         let mut kinds = BTreeMap::new();
         for metric in Metric::ALL {
-            let kind = kinds.entry(name(metric)).or_insert(metric.kind());
+            let kind = kinds.entry(name(metric)).or_insert_with(|| metric.kind());
             assert_eq!(*kind, metric.kind(), "{metric:?}");
         }
         for metric in Metric::ALL

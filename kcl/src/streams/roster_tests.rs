@@ -117,7 +117,7 @@ fn a_stream_that_left_the_list_is_read_with_what_was_known_of_it() {
     assert_eq!(roster.changes(&table(&[&orders]), now), []);
     assert_eq!(roster.reading()[&orders.id].arn(), Some(&orders.arn));
     let changes = roster.changes(&table(&[&orders]), now + seconds(30));
-    let (stream, why) = (orders.id.clone(), Why::Unlisted);
+    let (stream, why) = (orders.id, Why::Unlisted);
     assert_eq!(
         changes,
         [

@@ -55,10 +55,12 @@ async fn children_wait_for_the_last_record_of_their_parent() {
     running.stop().await;
     ledger.check_order();
     assert!(ledger.repeated().is_empty());
-    let times = times.lock().unwrap();
-    let parent_done = times.range(..2_000).map(|(_, (_, end))| *end).max().unwrap();
-    let child_began = times.range(2_000..).map(|(_, (begin, _))| *begin).min().unwrap();
-    assert!(parent_done <= child_began, "order over the split");
+    {
+        let times = times.lock().unwrap();
+        let parent_done = times.range(..2_000).map(|(_, (_, end))| *end).max().unwrap();
+        let child_began = times.range(2_000..).map(|(_, (begin, _))| *begin).min().unwrap();
+        assert!(parent_done <= child_began, "order over the split");
+    }
     let store = DynamoDbLeaseStore::new(local.dynamodb_client(), "app");
     let leases = store.list().await.unwrap().leases;
     let ended = leases

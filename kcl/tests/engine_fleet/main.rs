@@ -119,7 +119,7 @@ impl Fleet {
     async fn tick(&mut self) {
         sleep(Duration::from_millis(100)).await;
         self.ticks += 1;
-        if self.ticks % 4 != 0 {
+        if !self.ticks.is_multiple_of(4) {
             return;
         }
         let (number, client) = (self.put, self.putting.clone());
@@ -168,7 +168,7 @@ impl Fleet {
                 self.ledger.pages().covered()
             );
         }
-        let (covered, steady) = (covered.unwrap_or(since.elapsed()), since.elapsed());
+        let (covered, steady) = (covered.unwrap_or_else(|| since.elapsed()), since.elapsed());
         self.tell(event, covered, steady, before);
         covered
     }

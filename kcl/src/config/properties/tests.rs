@@ -226,7 +226,7 @@ fn every_setting_is_known_and_taken_once() {
             assert_eq!(note.name(), *name);
         }
     }
-    for name in super::moot::names() {
+    for name in moot::names() {
         assert!(KCL_SETTINGS.contains(&name), "{name} is no setting");
     }
 }

@@ -48,7 +48,7 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         let now = Instant::now().into_std();
         let (me, lifetime) = (self.shop.config.worker_id(), self.shop.config.leasing.failover);
         let watched = company.watch.on_listing(leases, heartbeats, lifetime, now);
-        company.foreign = foreign_rows(&contents.beside).or(watched.err());
+        company.foreign = foreign_rows(&contents.beside).or_else(|| watched.err());
         let still = company.vigil.on_rows(heartbeats, now);
         for row in still.iter().filter(|row| row.worker != *me) {
             match self.shop.store.end_heartbeat(row).await {

@@ -223,7 +223,7 @@ mod tests {
         }
         all.merge(&cells.take(Metric::RecordsProcessed));
         assert_eq!(all.count(), 3 * EACH);
-        assert_eq!(all.sum() as u64, 15 * EACH);
+        assert_eq!(all.sum(), (15 * EACH) as f64);
         assert_eq!((all.min(), all.max()), (Some(5.0), Some(5.0)));
     }
 }

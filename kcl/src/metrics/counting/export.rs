@@ -26,7 +26,7 @@ pub(crate) struct Scope<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricDatum {
     metric: Metric,
-    dimensions: Vec<(&'static str, String)>,
+    dimensions: Dimensions,
     values: Statistics,
 }
 
@@ -96,9 +96,12 @@ pub(crate) fn batches(exports: Vec<Export>, scope: Scope<'_>) -> (Vec<Vec<Metric
     (batches, surplus)
 }
 
+/// Names and values.
+type Dimensions = Vec<(&'static str, String)>;
+
 /// One datum for each metric and set of dimensions: what a dimension that is left out would tell apart is added up.
 fn datums(exports: Vec<Export>, scope: Scope<'_>) -> Vec<MetricDatum> {
-    let mut datums: BTreeMap<(usize, Metric, Vec<(&'static str, String)>), Statistics> = BTreeMap::new();
+    let mut datums: BTreeMap<(usize, Metric, Dimensions), Statistics> = BTreeMap::new();
     for Export {
         metric,
         lease,
@@ -123,7 +126,7 @@ fn datums(exports: Vec<Export>, scope: Scope<'_>) -> Vec<MetricDatum> {
 }
 
 /// Source: KCL, `MetricsUtil`: the names of its dimensions.
-fn dimensions(metric: Metric, lease: Option<&LeaseKey>, scope: Scope<'_>) -> Vec<(&'static str, String)> {
+fn dimensions(metric: Metric, lease: Option<&LeaseKey>, scope: Scope<'_>) -> Dimensions {
     let mut dimensions = vec![("Operation", metric.operation().to_owned())];
     let mut push = |dimension: MetricsDimension, value: Option<String>| {
         let value = value

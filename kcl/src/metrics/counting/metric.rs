@@ -281,6 +281,7 @@ impl Metric {
     }
 
     /// Source: KCL 3.5, the classes that add data to a metrics scope.
+    #[expect(clippy::too_many_lines, reason = "a table: one row for each metric")]
     fn facts(self) -> Facts {
         use MetricKind::{Amount, Level, Outcome, Time};
         use MetricsLevel::{Detailed, Summary};
