@@ -105,7 +105,7 @@ impl Books {
         position(&id, &claimed.attributes.unwrap_or_default())
     }
 
-    /// Posts the effects of at most [`MOST_EFFECTS`] records and moves the position from `posted` to the last of them, all or nothing.
+    /// Posts the effects of at most `MOST_EFFECTS` records and moves the position from `posted` to the last of them, all or nothing.
     /// Where it is then.
     ///
     /// # Errors
