@@ -29,8 +29,14 @@ impl Failure {
     /// Says it on stderr; the exit code is 1.
     #[must_use]
     pub fn exit(&self) -> ExitCode {
+        self.exit_with(1)
+    }
+
+    /// Says it on stderr; the exit code is this one.
+    #[must_use]
+    pub fn exit_with(&self, code: u8) -> ExitCode {
         say_aside(&self.to_string());
-        ExitCode::FAILURE
+        ExitCode::from(code)
     }
 }
 

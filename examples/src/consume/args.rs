@@ -1,14 +1,15 @@
 //! The command line of `consume`.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_kinesis::primitives::{DateTime, DateTimeFormat};
 use clap::Parser;
-use kcl::{ConfigError, ConsumerConfig, InitialPosition, Retrieval, StreamConfig, StreamName};
+use kcl::{ConfigError, ConsumerConfigBuilder, InitialPosition, Retrieval, StreamConfig, StreamName};
 
+use super::format::Format;
 use crate::endpoint::{EndpointArgs, EndpointUrl};
 
 /// Read a Kinesis data stream and write its records as lines of JSON.
@@ -23,12 +24,17 @@ use crate::endpoint::{EndpointArgs, EndpointUrl};
 pub struct ConsumeArgs {
     /// Streams to read, each by a flag of its own or with commas between them. An application of several cannot become one
     /// of a single stream, or the other way, without beginning anew; its lines have "stream" too
-    #[arg(long = "stream", value_name = "NAME", required = true, value_delimiter = ',')]
+    #[arg(
+        long = "stream",
+        value_name = "NAME",
+        required_unless_present = "properties",
+        value_delimiter = ','
+    )]
     pub streams: Vec<StreamName>,
 
     /// Application; also the name of its lease table in DynamoDB, which is made if it does not exist
-    #[arg(long)]
-    pub application: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "properties")]
+    pub application: Option<String>,
 
     /// Name of this worker, unique among the application's [default: made of host and process]
     #[arg(long, value_name = "NAME")]
@@ -61,34 +67,49 @@ pub struct ConsumeArgs {
     )]
     pub metrics: Option<u64>,
 
+    /// Handle records one by one, so many of each shard at a time; those of one partition key stay in order
+    #[arg(long, value_name = "N", help_heading = "Consumer")]
+    pub parallel_keys: Option<NonZeroUsize>,
+
+    /// What data must be. A record that is something else is not written: this worker stops there, or see --dead-letter
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Consumer")]
+    pub require: Option<Format>,
+
+    /// File to append records to that are not what --require says, as JSON with the reason; then they are passed. Without
+    /// --parallel-keys the records that came in one batch behind such a record go there with it
+    #[arg(long, value_name = "FILE", requires = "require", help_heading = "Consumer")]
+    pub dead_letter: Option<PathBuf>,
+
+    /// Settings in a properties file of the Kinesis Client Library; what is given here goes before. Where it is silent about
+    /// start and retrieval, that library's defaults hold: latest, and fan-out
+    #[arg(long, value_name = "FILE", help_heading = "Consumer")]
+    pub properties: Option<PathBuf>,
+
     /// Where an application without checkpoints starts: trim-horizon (with the oldest record kept), latest (with records
-    /// that arrive from now on) or at:TIMESTAMP, such as at:2026-11-21T18:00:00Z or at:1700000000
-    #[arg(
-        long,
-        value_name = "PLACE",
-        default_value = "trim-horizon",
-        help_heading = "Consumer"
-    )]
-    pub start: Start,
+    /// that arrive from now on) or at:TIMESTAMP, such as at:2026-11-21T18:00:00Z or at:1700000000 [default: trim-horizon]
+    #[arg(long, value_name = "PLACE", help_heading = "Consumer")]
+    pub start: Option<Start>,
 
     /// Read by enhanced fan-out, as a consumer with the application's name, which is registered if it is not yet and which
-    /// the service charges for; shards are polled while that does not work [default: poll]
-    #[arg(long, help_heading = "Consumer")]
-    pub fan_out: bool,
+    /// the service charges for; shards are polled while that does not work. With =false they are polled only [default: poll]
+    #[arg(
+        long,
+        value_name = "YES",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "Consumer"
+    )]
+    pub fan_out: Option<bool>,
 
     /// One heartbeat for each worker instead of one for each shard, which costs DynamoDB less. All workers of the application
     /// must have it, and no other library may use the table
     #[arg(long, help_heading = "Consumer")]
     pub private_fleet: bool,
 
-    /// How long a worker may be silent before others take its shards
-    #[arg(
-        long,
-        value_name = "MILLISECONDS",
-        default_value_t = 10_000,
-        help_heading = "Consumer"
-    )]
-    pub failover_ms: u64,
+    /// How long a worker may be silent before others take its shards [default: 10000]
+    #[arg(long, value_name = "MILLISECONDS", help_heading = "Consumer")]
+    pub failover_ms: Option<u64>,
 
     /// Where Kinesis is.
     #[command(flatten)]
@@ -104,6 +125,8 @@ Examples:
   consume --stream flights --application board --output board.jsonl \\
           --endpoint-url http://127.0.0.1:4567 --dynamodb-endpoint-url http://127.0.0.1:8000
   consume --stream orders,clicks --application warehouse --private-fleet
+  consume --stream orders --application billing --parallel-keys 32 --require json --dead-letter bad.jsonl
+  consume --properties kcl.properties --output lines.jsonl
   consume --stream logs --application search --idle-exit 30 | jq .data";
 
 /// Where an application without checkpoints starts.
@@ -145,68 +168,67 @@ impl ConsumeArgs {
         self.output.as_os_str() == "-"
     }
 
-    /// How long a worker may be silent.
-    #[must_use]
-    pub fn failover(&self) -> Duration {
-        Duration::from_millis(self.failover_ms)
-    }
-
-    /// The streams' names, with commas between them.
-    #[must_use]
-    pub fn stream_names(&self) -> String {
-        let names: Vec<&str> = self.streams.iter().map(StreamName::as_str).collect();
-        names.join(",")
-    }
-
-    /// The consumer's configuration.
+    /// The consumer's configuration: what is given here, else what `base` has.
     ///
     /// # Errors
-    /// When a value is out of its range.
-    pub fn consumer_config(&self) -> Result<ConsumerConfig, ConfigError> {
-        let position = match self.start {
-            Start::TrimHorizon => InitialPosition::TrimHorizon,
-            Start::Latest => InitialPosition::Latest,
-            Start::At(time) => InitialPosition::AtTimestamp(time),
-        };
-        let builder = match &self.streams[..] {
-            [only] => ConsumerConfig::builder(&self.application, only.as_str()),
+    /// When a stream cannot be one of several.
+    pub fn over(&self, base: ConsumerConfigBuilder) -> Result<ConsumerConfigBuilder, ConfigError> {
+        let mut config = match &self.streams[..] {
+            [] => base,
+            [only] => base.stream(only.as_str()),
             several => {
                 let streams: Result<Vec<_>, _> = several
                     .iter()
                     .map(|name| StreamConfig::new(name.as_str()))
                     .collect();
-                ConsumerConfig::of_streams(&self.application, streams?)
+                base.streams(streams?)
             }
         };
-        let config = builder
-            .private_fleet(self.private_fleet)
-            .initial_position(position)
-            .retrieval(if self.fan_out {
+        if let Some(application) = &self.application {
+            config = config.application_name(application);
+        }
+        if let Some(id) = &self.worker_id {
+            config = config.worker_id(id);
+        }
+        if let Some(start) = self.start {
+            config = config.initial_position(start.into());
+        }
+        if let Some(fan_out) = self.fan_out {
+            config = config.retrieval(if fan_out {
                 Retrieval::FanOut
             } else {
                 Retrieval::Polling
-            })
-            .failover(self.failover())
-            .start_timeout(START_TIMEOUT)
-            .shutdown_timeout(SHUTDOWN_TIMEOUT);
-        match &self.worker_id {
-            Some(id) => config.worker_id(id).build(),
-            None => config.build(),
+            });
+        }
+        if let Some(failover) = self.failover_ms {
+            config = config.failover(Duration::from_millis(failover));
+        }
+        Ok(config.private_fleet(self.private_fleet))
+    }
+}
+
+impl From<Start> for InitialPosition {
+    fn from(start: Start) -> Self {
+        match start {
+            Start::TrimHorizon => Self::TrimHorizon,
+            Start::Latest => Self::Latest,
+            Start::At(time) => Self::AtTimestamp(time),
         }
     }
 }
 
-/// The endpoints have just been seen to answer: what fails for longer than this will not heal while a user watches.
-const START_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Writing one batch takes milliseconds.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use kcl::ConsumerConfig;
 
     use super::*;
+
+    impl ConsumeArgs {
+        fn consumer_config(&self) -> Result<ConsumerConfig, ConfigError> {
+            self.over(ConsumerConfig::builder("", ""))?.build()
+        }
+    }
 
     fn parse(more: &[&str]) -> Result<ConsumeArgs, clap::Error> {
         ConsumeArgs::try_parse_from([&["consume", "--stream", "s", "--application", "app"], more].concat())
@@ -231,7 +253,7 @@ mod tests {
     #[test]
     fn several_streams_are_one_application() {
         let args = parse(&["--stream", "t,u", "--private-fleet"]).expect("valid flags");
-        assert_eq!(args.stream_names(), "s,t,u");
+        assert_eq!(args.streams.len(), 3);
         assert!(args.consumer_config().expect("valid settings").stream().is_none());
         assert!(
             parse(&["--stream", "t,t"])
@@ -272,6 +294,52 @@ mod tests {
     }
 
     #[test]
+    fn flags_go_before_a_properties_file() {
+        let read = ConsumerConfig::from_kcl_properties(
+            "applicationName = theirs\nstreamName = sales\nworkerId = w1\nfailoverTimeMillis = 5000\n",
+        );
+        let read = read.expect("valid");
+        let config = |args: &[&str]| {
+            let args = [&["consume", "--properties", "f"], args].concat();
+            let args = ConsumeArgs::try_parse_from(args).expect("valid flags");
+            args.over(read.builder())
+                .and_then(ConsumerConfigBuilder::build)
+                .expect("valid settings")
+        };
+        let theirs = config(&[]);
+        assert_eq!(theirs.application_name(), "theirs");
+        assert_eq!(theirs.stream().expect("one").as_str(), "sales");
+        assert_eq!(theirs.worker_id().as_str(), "w1");
+        assert_eq!(theirs.initial_position(), InitialPosition::Latest);
+        assert_eq!(theirs.failover(), Duration::from_secs(5));
+        let ours = config(&[
+            "--application",
+            "ours",
+            "--stream",
+            "clicks",
+            "--worker-id",
+            "w2",
+            "--start",
+            "trim-horizon",
+            "--failover-ms",
+            "3000",
+        ]);
+        assert_eq!(
+            (ours.application_name(), ours.lease_table_name()),
+            ("ours", "ours")
+        );
+        assert_eq!(ours.stream().expect("one").as_str(), "clicks");
+        assert_eq!(ours.worker_id().as_str(), "w2");
+        assert_eq!(ours.initial_position(), InitialPosition::TrimHorizon);
+        assert_eq!(ours.failover(), Duration::from_secs(3));
+        assert!(config(&["--stream", "a,b"]).stream().is_none());
+        assert!(
+            ConsumeArgs::try_parse_from(["consume", "--stream", "s"]).is_err(),
+            "no application"
+        );
+    }
+
+    #[test]
     fn settings_are_checked_before_anything_is_done() {
         let config = |more: &[&str]| parse(more).expect("valid flags").consumer_config();
         assert!(config(&[]).is_ok());
@@ -279,5 +347,11 @@ mod tests {
         assert!(config(&["--worker-id", ""]).is_err());
         assert!(parse(&["--idle-exit", "0"]).is_err());
         assert!(parse(&["--start", "tomorrow"]).is_err());
+        assert!(parse(&["--parallel-keys", "0"]).is_err());
+        assert!(parse(&["--require", "xml"]).is_err());
+        assert!(
+            parse(&["--dead-letter", "f"]).is_err(),
+            "nothing fails that is not required"
+        );
     }
 }

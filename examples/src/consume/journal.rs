@@ -29,6 +29,7 @@ struct Entries {
     leases_lost: u64,
     checkpoints: u64,
     failed_checkpoints: u64,
+    dead_lettered: u64,
     last_record: Instant,
     failure: Option<ConsumeError>,
 }
@@ -46,6 +47,7 @@ impl Journal {
             leases_lost: 0,
             checkpoints: 0,
             failed_checkpoints: 0,
+            dead_lettered: 0,
             last_record: start,
             failure: None,
         };
@@ -89,6 +91,17 @@ impl Journal {
             true => entries.checkpoints += 1,
             false => entries.failed_checkpoints += 1,
         }
+    }
+
+    /// So many checkpoints were written and not written in all, where nobody enters each.
+    pub fn checkpoints_in_all(&self, written: u64, failed: u64) {
+        let mut entries = self.entries();
+        (entries.checkpoints, entries.failed_checkpoints) = (written, failed);
+    }
+
+    /// So many records are dead letters in all.
+    pub fn dead_lettered_in_all(&self, records: u64) {
+        self.entries().dead_lettered = records;
     }
 
     /// Something happened that no further try heals. The first such thing is what the program reports.
@@ -146,6 +159,7 @@ impl Journal {
             worker_id,
             records: entries.records,
             bytes: entries.bytes,
+            dead_lettered: entries.dead_lettered,
             shards: entries.shards.iter().cloned().collect(),
             leases_taken: entries.leases_taken,
             leases_lost: entries.leases_lost,
@@ -174,6 +188,8 @@ pub struct Summary<'a> {
     pub records: u64,
     /// Their data, in bytes.
     pub bytes: u64,
+    /// Records set aside by `--dead-letter`.
+    pub dead_lettered: u64,
     /// Shards read from, however short.
     pub shards: Vec<String>,
     /// Leases taken.
@@ -202,12 +218,13 @@ mod tests {
         journal.written(3, 30);
         journal.checkpointed(true);
         journal.checkpointed(false);
+        journal.dead_lettered_in_all(7);
         assert!(!journal.done.is_cancelled());
         journal.written(2, 20);
         journal.done().await;
         tokio::time::advance(Duration::from_millis(1500)).await;
         let text = serde_json::to_string(&journal.summary("s", "a", "w")).expect("serializable");
-        let expected = r#"{"stream":"s","application":"a","worker_id":"w","records":5,"bytes":50,"shards":["s1","s2"],"leases_taken":3,"leases_lost":1,"checkpoints":1,"failed_checkpoints":1,"wall_seconds":1.5}"#;
+        let expected = r#"{"stream":"s","application":"a","worker_id":"w","records":5,"bytes":50,"dead_lettered":7,"shards":["s1","s2"],"leases_taken":3,"leases_lost":1,"checkpoints":1,"failed_checkpoints":1,"wall_seconds":1.5}"#;
         assert_eq!(text, expected);
     }
 

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kcl::ClientRecord;
+use kcl::Position;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -18,24 +18,32 @@ struct Line<'a> {
     base64: bool,
 }
 
+/// What a line is made of.
+pub(super) struct Written<'a> {
+    /// Where there are several.
+    pub(super) stream: Option<&'a str>,
+    pub(super) shard_id: &'a str,
+    pub(super) position: &'a Position,
+    pub(super) partition_key: Option<&'a str>,
+    pub(super) data: &'a [u8],
+}
+
 /// Appends the line of `record`, line end included, to `lines`.
-///
-/// `stream`: where there are several.
-pub(super) fn append(lines: &mut Vec<u8>, stream: Option<&str>, shard_id: &str, record: &ClientRecord) {
+pub(super) fn append(lines: &mut Vec<u8>, record: &Written<'_>) {
     let encoded;
-    let (data, base64) = match std::str::from_utf8(record.data()) {
+    let (data, base64) = match std::str::from_utf8(record.data) {
         Ok(text) => (text, false),
         Err(_) => {
-            encoded = STANDARD.encode(record.data());
+            encoded = STANDARD.encode(record.data);
             (encoded.as_str(), true)
         }
     };
     let line = Line {
-        stream,
-        shard_id,
-        sequence_number: record.sequence_number().as_str(),
-        sub_sequence_number: record.sub_sequence_number(),
-        partition_key: record.partition_key(),
+        stream: record.stream,
+        shard_id: record.shard_id,
+        sequence_number: record.position.sequence_number().as_str(),
+        sub_sequence_number: record.position.sub_sequence_number(),
+        partition_key: record.partition_key,
         data,
         base64,
     };
@@ -47,7 +55,7 @@ pub(super) fn append(lines: &mut Vec<u8>, stream: Option<&str>, shard_id: &str, 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use kcl::SequenceNumber;
+    use kcl::{ClientRecord, SequenceNumber};
 
     use super::*;
 
@@ -55,7 +63,14 @@ mod tests {
         let number = SequenceNumber::parse("4967").expect("a number");
         let record = ClientRecord::plain(number, key, Bytes::from_static(data), None);
         let mut lines = Vec::new();
-        append(&mut lines, None, "shardId-000000000001", &record);
+        let written = Written {
+            stream: None,
+            shard_id: "shardId-000000000001",
+            position: record.position(),
+            partition_key: record.partition_key(),
+            data: record.data(),
+        };
+        append(&mut lines, &written);
         String::from_utf8(lines).expect("JSON is UTF-8")
     }
 

@@ -5,13 +5,18 @@
 //!  shard ──> LineWriter ──┼──> Output (one file) ┼──> checkpoint
 //!  shard ──> LineWriter ──┘                      └──> checkpoint
 //! ```
+//!
+//! With `--parallel-keys` each record goes that way by itself, in [`by_record`].
 
 mod args;
+mod by_record;
 mod error;
+mod format;
 mod journal;
 mod line;
 mod output;
 mod processor;
+mod settings;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,17 +24,23 @@ use std::time::Duration;
 
 use clap::Parser;
 use futures::future::try_join_all;
+use futures::{FutureExt as _, StreamExt as _};
+use kcl::dead_letter::DeadLetterFile;
+use kcl::events::Events;
 use kcl::lease::Lease;
 use kcl::{
-    Consumer, ConsumerConfig, ConsumerHandle, DynamoDbLeaseStore, LeaseStore as _, ShardContext, WorkerId,
+    ConfigError, Consumer, ConsumerHandle, DynamoDbLeaseStore, LeaseStore, ReceivedRecord, RecordOptions,
+    RecordProcessorFactory, ShardContext, WorkerId,
 };
 use tokio_util::sync::CancellationToken;
 
 pub use self::args::{ConsumeArgs, Start};
 pub use self::error::ConsumeError;
+pub use self::format::{Format, FormatError};
 pub use self::journal::{Journal, Summary};
 pub use self::output::{Output, Piece};
-pub use self::processor::LineWriter;
+pub use self::processor::{Desk, LineWriter};
+use self::settings::Settings;
 use crate::endpoint::{Access, require_stream, require_table_access};
 use crate::program;
 use crate::progress::{Progress, Unit};
@@ -43,36 +54,42 @@ pub fn main() -> ExitCode {
 async fn run(args: &ConsumeArgs) -> ExitCode {
     match consume(args).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error.failure().exit(),
+        Err(error) => error.failure().exit_with(error.exit_code()),
     }
 }
 
 async fn consume(args: &ConsumeArgs) -> Result<(), ConsumeError> {
-    let config = args.consumer_config()?;
-    let worker_id = config.worker_id().to_string();
+    let settings = Settings::of(args)?;
     let stop = program::stop_on_signal().map_err(ConsumeError::Signals)?;
     let journal = Arc::new(Journal::new(args.expect.map(u64::from)));
     let ran = tokio::select! {
-        ready = prepare(args, &config, &journal) => match ready {
-            Ok((access, output)) => read(args, config, &access, output, &journal, &stop).await,
+        ready = prepare(args, &settings, &journal) => match ready {
+            Ok(ready) => read(args, &settings, ready, &journal, &stop).await,
             Err(error) => Err(error),
         },
         () = stop.cancelled() => Ok(()),
     };
     let failed = journal.take_failure().map_or(Ok(()), Err);
-    let streams = args.stream_names();
-    let summary = journal.summary(&streams, &args.application, &worker_id);
+    let (streams, config) = (settings.stream_names(), &settings.config);
+    let summary = journal.summary(&streams, config.application_name(), config.worker_id().as_str());
     // Written whatever happened.
     let summed_up = write_summary(args, &summary);
     ran.and(failed).and(summed_up)
 }
 
+/// What is open and was seen to answer.
+struct Ready {
+    access: Access,
+    output: Output,
+    dead_letters: Option<DeadLetterFile>,
+}
+
 /// Everything that can be found wrong before the first record.
 async fn prepare(
     args: &ConsumeArgs,
-    config: &ConsumerConfig,
+    settings: &Settings,
     journal: &Arc<Journal>,
-) -> Result<(Access, Output), ConsumeError> {
+) -> Result<Ready, ConsumeError> {
     let output = match args.writes_stdout() {
         true => Output::stdout(Arc::clone(journal)),
         false => {
@@ -82,71 +99,140 @@ async fn prepare(
             })?
         }
     };
-    let access = Access::to_both(&args.endpoint, args.dynamodb_endpoint_url.as_ref()).await?;
+    let dead_letters = args.dead_letter.as_ref().map(|path| {
+        DeadLetterFile::open(path).map_err(|source| ConsumeError::DeadLetters {
+            path: path.display().to_string(),
+            source,
+        })
+    });
+    let dead_letters = dead_letters.transpose()?;
+    let access = Access::to_both(&settings.endpoint, settings.dynamodb_endpoint_url.as_ref()).await?;
     access.tell();
     let (kinesis, dynamodb) = (access.kinesis(), access.dynamodb());
-    let streams = args
+    let streams = settings
         .streams
         .iter()
         .map(|stream| require_stream(&kinesis, stream.as_str()));
     tokio::try_join!(
         try_join_all(streams),
-        require_table_access(&dynamodb, config.lease_table_name()),
+        require_table_access(&dynamodb, settings.config.lease_table_name()),
     )?;
-    Ok((access, output))
+    Ok(Ready {
+        access,
+        output,
+        dead_letters,
+    })
 }
 
 /// Reads until a signal, the expected number of records, idleness or a failure; then stops cleanly.
 async fn read(
     args: &ConsumeArgs,
-    config: ConsumerConfig,
-    access: &Access,
-    output: Output,
+    settings: &Settings,
+    ready: Ready,
     journal: &Arc<Journal>,
     stop: &CancellationToken,
 ) -> Result<(), ConsumeError> {
-    let (kinesis, dynamodb) = (access.kinesis(), access.dynamodb());
-    let name: Arc<str> = args.output.display().to_string().into();
-    let shared = Arc::clone(journal);
-    let table = DynamoDbLeaseStore::from_sdk_config(&dynamodb, config.lease_table_name());
-    let worker = config.worker_id().clone();
-    let factory = move |shard: &ShardContext| {
-        LineWriter::new(shard, output.clone(), Arc::clone(&name), Arc::clone(&shared))
-    };
-    let consumer = Consumer::builder(config)
-        .kinesis_client(aws_sdk_kinesis::Client::new(&kinesis))
-        .dynamodb_client(aws_sdk_dynamodb::Client::new(&dynamodb))
-        .build(factory)?;
-    let handle = consumer.handle();
-    let ended = async {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = journal.done() => {}
-            () = idle(args, journal, &table, &worker) => {}
-            () = show_progress(args, journal) => {}
-            () = tell_metrics(args, &handle) => {}
-        }
-    };
-    let ran = consumer.run_until(ended).await;
-    if args.metrics.is_some() {
-        eprintln!("{}", handle.metrics());
+    let table = settings.lease_store(&ready.access.dynamodb());
+    let mut builder = Consumer::builder(settings.config.clone())
+        .kinesis_client(aws_sdk_kinesis::Client::new(&ready.access.kinesis()))
+        .lease_store(Arc::clone(&table) as Arc<dyn LeaseStore>);
+    let sets_aside = ready.dead_letters.is_some();
+    if let Some(letters) = ready.dead_letters {
+        builder = builder.dead_letters(letters);
     }
-    ran?;
-    Ok(())
+    let desk = Desk {
+        output: ready.output,
+        output_name: args.output.display().to_string().into(),
+        journal: Arc::clone(journal),
+        require: args.require,
+    };
+    let run = Run {
+        args,
+        settings,
+        journal,
+        stop,
+        table: &table,
+    };
+    match args.parallel_keys {
+        Some(at_once) => {
+            let options = RecordOptions::builder().in_flight(at_once).drain(DRAIN);
+            let write = move |record: ReceivedRecord| by_record::write(desk.clone(), sets_aside, record);
+            let consumer = builder.record_options(options.build()?).for_each_record(write);
+            run.with(consumer).await
+        }
+        None => {
+            let factory = move |shard: &ShardContext| LineWriter::new(shard, desk.clone());
+            run.with(builder.build(factory)).await
+        }
+    }
+}
+
+/// What a run of a consumer needs, whatever handles its records.
+struct Run<'a> {
+    args: &'a ConsumeArgs,
+    settings: &'a Settings,
+    journal: &'a Journal,
+    stop: &'a CancellationToken,
+    table: &'a DynamoDbLeaseStore,
+}
+
+impl Run<'_> {
+    async fn with<F: RecordProcessorFactory>(
+        &self,
+        consumer: Result<Consumer<F>, ConfigError>,
+    ) -> Result<(), ConsumeError> {
+        let (consumer, journal) = (consumer?, self.journal);
+        let handle = consumer.handle();
+        let mut events = handle.events();
+        let ended = async {
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = journal.done() => {}
+                () = idle(self) => {}
+                () = show_progress(self.args, journal) => {}
+                () = tell_metrics(self.args, &handle) => {}
+                () = self.listen(&mut events) => {}
+            }
+        };
+        let ran = consumer.run_until(ended).await;
+        // What was told since somebody last listened.
+        self.listen(&mut events).now_or_never();
+        let metrics = handle.metrics();
+        if self.args.parallel_keys.is_some() {
+            by_record::note_checkpoints(journal, &metrics);
+        }
+        journal.dead_lettered_in_all(handle.record_counts().dead_lettered);
+        if self.args.metrics.is_some() {
+            eprintln!("{metrics}");
+        }
+        ran?;
+        Ok(())
+    }
+
+    /// Ends with the consumer.
+    async fn listen(&self, events: &mut Events) {
+        while let Some(notice) = events.next().await {
+            by_record::note(self.journal, self.args.parallel_keys.is_some(), notice);
+        }
+    }
 }
 
 /// Ends when the stream has been idle for as long as the user said. While a peer holds shards, only after the time in
 /// which the peer's death would have shown and its shards would have come here: else the last worker leaves too early.
-async fn idle(args: &ConsumeArgs, journal: &Journal, table: &DynamoDbLeaseStore, me: &WorkerId) {
-    let Some(limit) = args.idle_exit else {
+async fn idle(run: &Run<'_>) {
+    let Some(limit) = run.args.idle_exit else {
         return std::future::pending().await;
     };
+    let (journal, config) = (run.journal, &run.settings.config);
+    let me: &WorkerId = config.worker_id();
     let limit = Duration::from_secs(limit.get());
-    let patience = limit.max(args.failover() + TAKE_OVER);
+    let patience = limit.max(config.failover() + TAKE_OVER);
     loop {
         journal.idle(limit).await;
         // A table that cannot be read says nothing about peers.
-        let Ok(listing) = table.list().await else { return };
+        let Ok(listing) = run.table.list().await else {
+            return;
+        };
         let others = |lease: &Lease| !lease.is_finished() && lease.actual_owner() != Some(me);
         if journal.idle_for() >= patience || !listing.leases.iter().any(others) {
             return;
@@ -198,3 +284,6 @@ const THREADS: usize = 2;
 /// From a lease that expired to the first record read from its shard, with room to spare.
 const TAKE_OVER: Duration = Duration::from_secs(5);
 const PEERS_SEEN_EVERY: Duration = Duration::from_secs(1);
+
+/// For records under way at a stop: writing one takes milliseconds, and all of it less than a consumer has to stop.
+const DRAIN: Duration = Duration::from_secs(5);

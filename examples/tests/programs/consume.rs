@@ -172,7 +172,7 @@ async fn data_that_is_no_text_is_base64_on_stdout() {
         .expect("taken");
     ticket.await.expect("delivered");
     let ended = run(&mut stage.consume(&["--expect", "1", "--start", "at:0", "--metrics"])).await;
-    ended.assert_done();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stderr.contains("MillisBehindLatest"), "{}", ended.stderr);
     let line = ended.summary();
     assert_eq!(

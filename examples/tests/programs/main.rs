@@ -2,6 +2,8 @@
 #![cfg(unix)]
 
 mod consume;
+mod consume_by_record;
+mod consume_properties;
 mod consume_refuses;
 mod exactly_once;
 mod produce;

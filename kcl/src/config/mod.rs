@@ -19,7 +19,7 @@ mod wall_clock;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::error::ConfigError;
 use crate::lease::WorkerId;
@@ -164,6 +164,12 @@ impl ConsumerConfig {
         self.initial_position
     }
 
+    /// How long a worker may be silent before others take its leases.
+    #[must_use]
+    pub fn failover(&self) -> Duration {
+        self.leasing.failover
+    }
+
     /// The lease table: as set, else the application's name.
     #[must_use]
     pub fn lease_table_name(&self) -> &str {
@@ -219,6 +225,12 @@ impl ConsumerConfigBuilder {
             strays: OnStray::default(),
             children: ChildShards::default(),
         }
+    }
+
+    /// Another application, whatever was said before, e.g. by a properties file; see [`ConsumerConfig::builder`].
+    pub fn application_name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.application);
+        self
     }
 
     /// The worker's name, unique among the application's live workers (KCL: `workerIdentifier`): 1 to 256 characters.

@@ -175,6 +175,18 @@ impl ConsumerConfig {
 }
 
 impl ConsumerConfigBuilder {
+    /// Reads this one stream, whatever was said before, e.g. by a properties file.
+    pub fn stream(mut self, name: &str) -> Self {
+        self.read_only(name);
+        self
+    }
+
+    /// Reads these streams, whatever was said before; see [`ConsumerConfig::of_streams`].
+    pub fn streams(mut self, streams: impl IntoIterator<Item = StreamConfig>) -> Self {
+        self.wanted = Wanted::These(streams.into_iter().collect());
+        self
+    }
+
     /// Reads this one stream, whatever was said before.
     pub(super) fn read_only(&mut self, stream_name: &str) {
         self.wanted = Wanted::One(stream_name.to_owned());
