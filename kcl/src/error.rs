@@ -9,6 +9,7 @@ use crate::fleet::FleetError;
 use crate::lanes::outcome::Reason;
 use crate::lease::{LeaseKey, WorkerId};
 use crate::position::{Checkpoint, Position, SequenceNumber};
+use crate::shard_sync::recreated::Recreated;
 use crate::stream::{StreamName, StreamNameError};
 use crate::streams::arn::StreamArn;
 
@@ -213,6 +214,17 @@ pub enum RunError {
         /// The oldest record there is.
         oldest: SequenceNumber,
     },
+    /// The application's only stream was deleted and made again, so that its leases are of a stream that is no more, and
+    /// [`OnRecreated::Stop`](crate::OnRecreated::Stop) is set. To begin with the new one, delete the leases (they may
+    /// be looked at first), or set [`OnRecreated::BeginAnew`](crate::OnRecreated::BeginAnew).
+    #[error("stream `{stream}` was deleted and made again, its leases are of the former one")]
+    StreamRecreated {
+        /// The stream's name.
+        stream: StreamName,
+        /// What shows it.
+        #[source]
+        source: Recreated,
+    },
     /// The system gives no thread for heartbeats.
     #[error("no thread for heartbeats")]
     Thread {
@@ -255,6 +267,7 @@ impl RunError {
             | Self::Fleet { .. }
             | Self::Thread { .. }
             | Self::Refused { .. }
+            | Self::StreamRecreated { .. }
             | Self::PositionTrimmed { .. } => false,
         }
     }

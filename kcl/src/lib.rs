@@ -91,8 +91,8 @@ pub use by_record::{AckRecord, ReceivedRecord, RecordId, RecordStream};
 pub use config::{
     BatchOptions, CheckpointPolicy, ChildShards, ConsumerConfig, ConsumerConfigBuilder, Diversion,
     InitialPosition, KCL_SETTINGS, KclConnection, KclProperties, MetricsConfig, MetricsDimension,
-    MetricsLevel, NoteKind, OnDeadline, OnStray, OnTrimmed, ProcessingFailure, PropertiesError, PropertyNote,
-    RecordOptions, RecordOptionsBuilder, Retrieval, ShardStart, StreamTracker,
+    MetricsLevel, NoteKind, OnDeadline, OnRecreated, OnStray, OnTrimmed, ProcessingFailure, PropertiesError,
+    PropertyNote, RecordOptions, RecordOptionsBuilder, Retrieval, ShardStart, StreamTracker,
 };
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, RunEnd, RunSummary};
 pub use error::{BoxError, CheckpointError, ConfigError, RunError, StoreError};

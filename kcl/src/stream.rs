@@ -77,6 +77,8 @@ struct Identity {
     /// `None`: the only stream of its application, whose leases do not name it.
     id: Option<StreamId>,
     arn: Option<StreamArn>,
+    /// Of an only stream: what the service said it is when its leases were looked at.
+    origin: Option<StreamId>,
     position: InitialPosition,
 }
 
@@ -87,6 +89,7 @@ impl Stream {
             name,
             id: None,
             arn: None,
+            origin: None,
             position,
         }))
     }
@@ -97,8 +100,25 @@ impl Stream {
             name: id.name().clone(),
             id: Some(id),
             arn: Some(arn),
+            origin: None,
             position,
         }))
+    }
+
+    /// The same stream, known to be the one that the service has under its name now.
+    pub(crate) fn with_origin(&self, origin: StreamId) -> Self {
+        Self(Arc::new(Identity {
+            name: self.0.name.clone(),
+            id: self.0.id.clone(),
+            arn: self.0.arn.clone(),
+            origin: Some(origin),
+            position: self.0.position,
+        }))
+    }
+
+    /// What it must be for what is read to be its own, as far as that is known.
+    pub(crate) fn origin(&self) -> Option<&StreamId> {
+        self.0.id.as_ref().or(self.0.origin.as_ref())
     }
 
     pub(crate) fn name(&self) -> &StreamName {

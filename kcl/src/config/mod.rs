@@ -12,6 +12,7 @@ mod positions;
 mod processing;
 mod properties;
 mod records;
+mod recreated;
 mod retrieval;
 mod strays;
 mod streams;
@@ -42,6 +43,7 @@ pub(crate) use processing::Processing;
 pub use processing::ProcessingFailure;
 pub use properties::{KCL_SETTINGS, KclConnection, KclProperties, NoteKind, PropertiesError, PropertyNote};
 pub use records::{BatchOptions, OnDeadline, RecordOptions, RecordOptionsBuilder};
+pub use recreated::OnRecreated;
 pub(crate) use retrieval::Reads;
 pub use strays::{Diversion, OnStray};
 pub use streams::StreamTracker;
@@ -81,6 +83,7 @@ pub struct ConsumerConfig {
     pub(crate) checkpointing: Checkpointing,
     pub(crate) processing: Processing,
     pub(crate) positions: Positions,
+    pub(crate) recreated: OnRecreated,
     pub(crate) strays: OnStray,
     pub(crate) children: ChildShards,
 }
@@ -198,6 +201,7 @@ pub struct ConsumerConfigBuilder {
     checkpointing: Checkpointing,
     processing: Processing,
     positions: Positions,
+    recreated: OnRecreated,
     strays: OnStray,
     children: ChildShards,
 }
@@ -222,6 +226,7 @@ impl ConsumerConfigBuilder {
             checkpointing: Checkpointing::default(),
             processing: Processing::default(),
             positions: Positions::default(),
+            recreated: OnRecreated::default(),
             strays: OnStray::default(),
             children: ChildShards::default(),
         }
@@ -301,6 +306,7 @@ impl ConsumerConfigBuilder {
             checkpointing: self.checkpointing,
             processing: self.processing,
             positions: self.positions,
+            recreated: self.recreated,
             strays: self.strays,
             children: self.children,
         })

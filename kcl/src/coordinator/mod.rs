@@ -16,6 +16,7 @@ mod heart;
 mod leader;
 mod membership;
 mod probe;
+mod recreated;
 mod reporter;
 mod shards;
 mod shutdown;
@@ -204,6 +205,7 @@ impl Offices {
         let (mut auditing, mut reporting, mut leading) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
         let auditor = Auditor::new(Arc::clone(shop), Arc::clone(news));
         auditing.spawn(auditor.run(Arc::clone(membership), leading_now.clone()));
+        auditing.spawn(recreated::watch_over(Arc::clone(shop), Arc::clone(news)));
         reporting.spawn(report(
             Arc::clone(shop),
             Arc::clone(membership),

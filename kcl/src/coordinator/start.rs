@@ -8,8 +8,8 @@ use rand::Rng as _;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::audit::create_missing;
 use super::membership::{self, JoinError};
+use super::recreated::{SyncError, identified, sync_at_start};
 use crate::error::{RunError, StoreError};
 use crate::events::ConsumerEvent;
 use crate::fleet::Fleet;
@@ -20,6 +20,7 @@ use crate::shard_sync::Shard;
 use crate::source::Source;
 use crate::source::failure::{Failure, Kind};
 use crate::stream::Stream;
+use crate::streams::directory::Directory;
 
 /// Makes sure that there are leases to take; what the fleet is that takes them.
 pub(super) async fn start<S: Source, F: RecordProcessorFactory>(
@@ -29,7 +30,10 @@ pub(super) async fn start<S: Source, F: RecordProcessorFactory>(
     let only = shop.config.only_stream();
     let listed = async {
         match &only {
-            Some(stream) => Some((stream, shards(shop, stream).await)),
+            Some(stream) => {
+                let (identified, shards) = tokio::join!(identified(shop, stream), shards(shop, stream));
+                Some((identified, shards))
+            }
             // Of several streams, one that is missing is no reason to keep from the others.
             None => None,
         }
@@ -40,7 +44,11 @@ pub(super) async fn start<S: Source, F: RecordProcessorFactory>(
     prepared?;
     let fleet = join_fleet(shop).await?;
     let leases_created = match listed {
-        Some((stream, shards)) => sync_leases(shop, stream, &shards).await?,
+        Some((stream, shards)) => {
+            let created = sync_leases(shop, &stream, &shards).await?;
+            shop.streams.send_replace(Directory::One(stream));
+            created
+        }
         None => 0,
     };
     if leases_created > 0 {
@@ -118,7 +126,7 @@ async fn prepare_table<S: Source, F>(shop: &Workshop<S, F>) -> Result<(), RunErr
     prepared.await.map_err(|source| unusable(shop, source))
 }
 
-async fn sync_leases<S: Source, F>(
+async fn sync_leases<S: Source, F: RecordProcessorFactory>(
     shop: &Workshop<S, F>,
     stream: &Stream,
     shards: &[Shard],
@@ -128,10 +136,13 @@ async fn sync_leases<S: Source, F>(
     let synced = until(
         patience,
         jitter,
-        || async { create_missing(shop, stream, shards, &shop.store.list().await?).await },
-        StoreError::is_retryable,
+        || sync_at_start(shop, stream, shards),
+        |error| matches!(error, SyncError::Store(source) if source.is_retryable()),
     );
-    synced.await.map_err(|source| unusable(shop, source))
+    synced.await.map_err(|error| match error {
+        SyncError::Store(source) => unusable(shop, source),
+        SyncError::Recreated(error) => *error,
+    })
 }
 
 fn unusable<S: Source, F>(shop: &Workshop<S, F>, source: StoreError) -> RunError {

@@ -20,6 +20,7 @@ use crate::fleet::NotPrivate;
 use crate::lease::{LeaseKey, StreamId, WorkerId};
 use crate::position::{Checkpoint, Position, SequenceNumber};
 use crate::shard::progress::RetrievalMode;
+use crate::shard_sync::recreated::Recreated;
 use crate::stream::StreamName;
 use crate::streams::listed::StreamTarget;
 use crate::streams::tracker::Why;
@@ -118,6 +119,23 @@ pub enum ConsumerEvent {
         stream: StreamName,
         /// The shard's lease.
         lease_key: LeaseKey,
+    },
+    /// The application's only stream was deleted and made again. What follows is up to
+    /// [`OnRecreated`](crate::OnRecreated).
+    StreamRecreated {
+        /// Which stream.
+        stream: StreamName,
+        /// What shows it.
+        shown_by: Recreated,
+    },
+    /// The stream that was made again has leases of its own now.
+    StreamBegunAnew {
+        /// Which stream.
+        stream: StreamName,
+        /// Leases of the former one deleted by this worker.
+        leases_deleted: usize,
+        /// Leases created by this worker.
+        leases_created: usize,
     },
     /// An aggregate was dropped, because one of its records lies outside the shard's hash range; see [`OnStray`](crate::OnStray).
     AggregateDropped {

@@ -54,6 +54,11 @@ impl Kind {
         )
     }
 
+    /// Whether it takes somebody to change a right, a credential or a setting.
+    pub(crate) fn is_denied(self) -> bool {
+        matches!(self, Self::AccessDenied | Self::Credentials | Self::Refused)
+    }
+
     /// Source: AWS API reference, errors of GetRecords, GetShardIterator, SubscribeToShard and ListShards, and common errors.
     fn of_code(code: &str, status: u16) -> Self {
         match code {
@@ -110,7 +115,7 @@ impl Failure {
             code: self.code.clone(),
             nature: match self.kind {
                 Kind::Throttled => Nature::Throttled,
-                Kind::AccessDenied | Kind::Credentials | Kind::Refused => Nature::Denied,
+                kind if kind.is_denied() => Nature::Denied,
                 _ => Nature::Passing,
             },
         }

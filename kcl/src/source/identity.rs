@@ -55,8 +55,8 @@ impl Identities {
         Ok(described)
     }
 
-    /// Fails unless the stream was seen to be itself at most `age` ago, or is now. Of an application's only stream nothing
-    /// is known that could be compared.
+    /// Fails unless the stream was seen to be itself at most `age` ago, or is now. Passes where nothing is known that could be
+    /// compared: an application's only stream may be one that may not be described.
     pub(super) async fn ensure(
         &self,
         client: &Client,
@@ -64,13 +64,13 @@ impl Identities {
         stream: &Stream,
         age: Duration,
     ) -> Result<(), Failure> {
-        let (Some(id), Some(arn)) = (stream.id(), stream.arn()) else {
+        let Some(id) = stream.origin() else {
             return Ok(());
         };
         if self.seen().get(id).is_some_and(|at| at.elapsed() <= age) {
             return Ok(());
         }
-        let target = StreamTarget::Arn(arn.clone());
+        let target = target_of(stream);
         match self.describe(client, listings, &target).await {
             Ok(now) if now.id == *id => Ok(()),
             Ok(now) => {
@@ -81,6 +81,11 @@ impl Identities {
                     code: "Recreated".to_owned(),
                     source: format!("`{id}` was deleted, its name is that of `{}` now", now.id).into(),
                 })
+            }
+            // Its readers did well without until now.
+            Err(failure) if failure.kind.is_denied() && stream.id().is_none() => {
+                self.seen().insert(id.clone(), Instant::now());
+                Ok(())
             }
             Err(failure) => {
                 if failure.kind == Kind::NotFound {
@@ -94,6 +99,14 @@ impl Identities {
     fn seen(&self) -> MutexGuard<'_, HashMap<StreamId, Instant>> {
         // Each use is one step, so a thread that died in between left nothing half done.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How the service is asked about a stream: by its ARN where that is known, else by its name.
+pub(crate) fn target_of(stream: &Stream) -> StreamTarget {
+    match stream.arn() {
+        Some(arn) => StreamTarget::Arn(arn.clone()),
+        None => StreamTarget::Name(stream.name().clone()),
     }
 }
 

@@ -4,7 +4,7 @@ pub(crate) mod ahead;
 pub(crate) mod budget;
 pub(crate) mod failure;
 pub(crate) mod fan_out;
-mod identity;
+pub(crate) mod identity;
 pub(crate) mod kinesis;
 mod listing;
 pub(crate) mod polling;

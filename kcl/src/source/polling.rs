@@ -53,6 +53,8 @@ pub(crate) struct PollingReader {
     range: HashKeyRange,
     start: StartAt,
     iterator: Option<String>,
+    /// The service refused an iterator, as it does when the stream is another one.
+    in_doubt: bool,
     reached: Reached,
     pace: Pace,
     /// Shared with other applications of this process that poll the shard.
@@ -85,6 +87,7 @@ impl PollingReader {
             range,
             start,
             iterator: None,
+            in_doubt: false,
             reached,
             pace,
             rate,
@@ -104,7 +107,12 @@ impl PollingReader {
             return Ok(iterator.clone());
         }
         // What is read must be of the stream that the lease is of.
-        self.source.ensure_same(&self.stream, SAME_FOR).await?;
+        let sure_for = match self.in_doubt {
+            true => Duration::ZERO,
+            false => SAME_FOR,
+        };
+        self.source.ensure_same(&self.stream, sure_for).await?;
+        self.in_doubt = false;
         let place = self
             .start
             .resume(self.reached.fetched.as_ref(), self.reached.first_asked);
@@ -185,7 +193,7 @@ impl PollingReader {
                 self.iterator = None;
             }
             // An iterator that the service calls invalid is as good as expired.
-            Kind::InvalidArgument => self.iterator = None,
+            Kind::InvalidArgument => (self.iterator, self.in_doubt) = (None, true),
             Kind::NotFound => match self.source.end_of_missing(&self.stream, &self.shard).await {
                 Ok(Some(end)) => {
                     warn!(shard_id = %self.shard, "shard is gone, with what was not read of it");
@@ -268,8 +276,9 @@ fn now() -> std::time::Instant {
 const MIN_PAUSE: Duration = Duration::from_millis(250);
 /// Source: AWS API reference, GetRecords: after 10 MiB in one call a shard refuses for up to five seconds.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
-/// Ours: as often as streams are looked at anyway. A place that is refused, or a read that finds nothing, asks at once.
-const SAME_FOR: Duration = Duration::from_secs(120);
+/// Ours: less than the service takes to delete a stream and make another one, and shards that are opened together ask once. What is
+/// refused, or finds nothing, asks at once.
+pub(super) const SAME_FOR: Duration = Duration::from_secs(20);
 /// Ours: a line a minute or so while it lasts.
 const LOUD_AFTER: u32 = 12;
 

@@ -126,7 +126,12 @@ impl Source for ScriptedStream {
     type Reader = ScriptedReader;
 
     async fn describe(&self, target: &StreamTarget) -> Result<Described, Failure> {
-        panic!("no test asks what `{target}` is")
+        Err(Failure {
+            operation: "DescribeStreamSummary",
+            kind: Kind::AccessDenied,
+            code: "Scripted".to_owned(),
+            source: format!("nobody may ask what `{target}` is").into(),
+        })
     }
 
     fn region(&self) -> Option<String> {

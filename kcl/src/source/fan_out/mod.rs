@@ -19,7 +19,7 @@ pub(crate) use self::registration::Registrar;
 use self::subscription::{Event, OPERATION, Received, Subscription};
 use super::failure::{Failure, Kind};
 use super::kinesis::KinesisStream;
-use super::polling::{PollingReader, Reached};
+use super::polling::{PollingReader, Reached, SAME_FOR};
 use super::{Batch, Reader, ShardEnd, Switch, unpack};
 use crate::config::Retrieval;
 use crate::metrics::{Meter, Metric};
@@ -128,6 +128,14 @@ impl ShardReader {
     }
 
     async fn open(&mut self, place: &StartAt) -> Result<Subscription, (Arc<Failure>, Obstacle)> {
+        // What is read must be of the stream that the lease is of. The consumer that a subscription goes on with went with its stream.
+        let sure_for = match self.continuation {
+            Some(_) => STILL_SAME_FOR,
+            None => SAME_FOR,
+        };
+        if let Err(failure) = self.source.ensure_same(&self.stream, sure_for).await {
+            return Err((Arc::new(failure), Obstacle::Passing));
+        }
         // A consumer takes seconds to be made, in which the shard can be polled.
         let consumer = self.source.registrar().consumer(&self.stream);
         let consumer = match timeout(LOOK_UP_PATIENCE, consumer).await {
@@ -355,6 +363,8 @@ fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 
+/// Ours: subscriptions end each five minutes, each shard's at another time.
+const STILL_SAME_FOR: Duration = Duration::from_secs(120);
 /// Ours: a look-up takes two round trips.
 const LOOK_UP_PATIENCE: Duration = Duration::from_secs(1);
 /// Ours: with the time a silence takes to be noticed it stays below 15 s.
