@@ -20,6 +20,7 @@ pub mod central;
 pub mod rescue;
 
 mod model;
+pub(crate) mod parents;
 mod quota;
 
 use std::collections::HashSet;

@@ -1,10 +1,9 @@
 //! The planner's view: each lease reduced to how it stands.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
-use kinesis_aggregation::ShardId;
-
+use super::parents::Unfinished;
 use crate::lease::observed::{Attendance, Observed};
 use crate::lease::{Lease, LeaseKey, WorkerId};
 use crate::store::Listing;
@@ -122,45 +121,6 @@ impl Snapshot {
             .iter()
             .filter(move |(_, standing)| wanted(standing))
             .map(|(key, _)| key)
-    }
-}
-
-/// Which leases stand in the way of their children.
-pub(super) struct Unfinished<'a> {
-    finished: HashMap<&'a LeaseKey, bool>,
-}
-
-impl<'a> Unfinished<'a> {
-    pub(super) fn of(listing: &'a Listing) -> Self {
-        let readable = listing
-            .leases
-            .iter()
-            .map(|lease| (&lease.key, lease.is_finished()));
-        // A row that cannot be read is there and not known to be finished.
-        let unreadable = listing
-            .skipped
-            .iter()
-            .filter_map(|row| Some((row.key.as_ref()?, false)));
-        Self {
-            finished: readable.chain(unreadable).collect(),
-        }
-    }
-
-    /// A parent without a row does not block: it is done, or older than the application.
-    pub(super) fn blocks(&self, lease: &Lease) -> bool {
-        lease
-            .parents
-            .iter()
-            .any(|parent| self.finished.get(&sibling(&lease.key, parent)) == Some(&false))
-    }
-}
-
-/// The key of another shard's lease of the same stream: parents are named by bare shard ids, whatever the keys name
-/// before them.
-fn sibling(key: &LeaseKey, shard: &ShardId) -> LeaseKey {
-    match key.as_str().rsplit_once(':') {
-        Some((stream, _)) => LeaseKey::new(&format!("{stream}:{shard}")),
-        None => LeaseKey::of_shard(shard),
     }
 }
 

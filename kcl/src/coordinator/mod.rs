@@ -22,6 +22,7 @@ mod shards;
 mod shutdown;
 mod start;
 mod streams;
+mod supervise;
 #[cfg(test)]
 mod tests;
 

@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Span, error, warn};
+use tracing::{Instrument as _, Span, error};
 
+use super::supervise::Supervised;
 use crate::consumer::{RunEnd, RunSummary};
 use crate::events::{ConsumerEvent, LossReason};
 use crate::handover::holder::Patience;
@@ -18,9 +18,9 @@ use crate::health::{ConsumerState, Entry, LeasePhase, LeaseState};
 use crate::lease::renewal::HeldLease;
 use crate::lease::{LeaseKey, WorkerId};
 use crate::metrics::Metric;
-use crate::process::driver::{Job, drive};
+use crate::process::driver::Job;
 use crate::process::hands::Workshop;
-use crate::process::keeper::{Command, Keeper, KeeperHandle, Life, Nudge, Outlet, Parting, Standing};
+use crate::process::keeper::{Keeper, Life, Nudge, Outlet, Parting};
 use crate::process::pulse::Pulse;
 use crate::process::rooms::Rooms;
 use crate::processor::RecordProcessorFactory;
@@ -39,6 +39,8 @@ pub(super) struct Shards<S: Source, F> {
     running: HashMap<LeaseKey, Nudge>,
     /// Asks one of them to stop.
     stops: HashMap<LeaseKey, CancellationToken>,
+    /// Leases whose parents are not done: kept, and begun with when told.
+    waiting: HashMap<LeaseKey, oneshot::Sender<()>>,
     /// Leases whose processor panicked, or whose reading stood still: not taken again before this.
     cooling: HashMap<LeaseKey, Instant>,
     /// Asks all of them to stop.
@@ -50,14 +52,22 @@ pub(super) struct Shards<S: Source, F> {
     span: Span,
 }
 
+/// When a lease is begun with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begin {
+    Now,
+    /// Until then it is only kept: no driver, no requests but heartbeats.
+    WhenTold,
+}
+
 /// A shard that runs no more.
 #[derive(Debug)]
 pub(super) struct Exit {
-    key: LeaseKey,
+    pub(super) key: LeaseKey,
     /// `None`: cut off, or a defect of ours.
-    end: Option<End>,
+    pub(super) end: Option<End>,
     /// `None`: a defect of ours, or no time to say goodbye.
-    parting: Option<Parting>,
+    pub(super) parting: Option<Parting>,
 }
 
 /// What follows on the end of a shard.
@@ -95,6 +105,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
             tasks: JoinSet::new(),
             running: HashMap::new(),
             stops: HashMap::new(),
+            waiting: HashMap::new(),
             cooling: HashMap::new(),
             stop: CancellationToken::new(),
             cut: CancellationToken::new(),
@@ -119,7 +130,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
     }
 
     /// Starts on a lease that was just taken.
-    pub(super) fn start(&mut self, held: HeldLease) {
+    pub(super) fn start(&mut self, held: HeldLease, begin: Begin) {
         let key = held.lease().key.clone();
         let config = &self.shop.config;
         let stream = self.shop.streams.borrow().of_key(&key).cloned();
@@ -151,6 +162,11 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
             };
             state.leases.insert(key.clone(), shown);
         });
+        let gate = (begin == Begin::WhenTold).then(|| {
+            let (open, gate) = oneshot::channel();
+            self.waiting.insert(key.clone(), open);
+            gate
+        });
         let job = Job {
             shop: Arc::clone(&self.shop),
             rooms: self.rooms.clone(),
@@ -164,6 +180,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
         };
         let supervised = Supervised {
             job,
+            gate,
             keeper,
             handle,
             cut: self.cut.clone(),
@@ -172,6 +189,19 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
         self.summary.leases_taken += 1;
         self.shop.counters.add(Metric::TakenLeases, 1);
         self.shop.counters.set(Metric::CurrentLeases, self.running.len());
+    }
+
+    /// Whether a held lease waits for its parents.
+    pub(super) fn waits(&self, key: &LeaseKey) -> bool {
+        self.waiting.contains_key(key)
+    }
+
+    /// Begins with a lease that waited.
+    pub(super) fn begin(&mut self, key: &LeaseKey) {
+        if let Some(open) = self.waiting.remove(key) {
+            // Nobody listens any more where it is given up already.
+            let _ = open.send(());
+        }
     }
 
     /// Asks the shards to end whose streams are not read any more.
@@ -240,6 +270,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
         let Exit { key, end, parting } = exit;
         self.running.remove(&key);
         self.stops.remove(&key);
+        self.waiting.remove(&key);
         self.shop.counters.set(Metric::CurrentLeases, self.running.len());
         self.shop
             .counters
@@ -323,85 +354,5 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
     }
 }
 
-/// The two tasks of one lease: the keeper's in the office, the driver's on the floor.
-struct Supervised<S: Source, F> {
-    job: Job<S, F>,
-    keeper: Keeper,
-    handle: KeeperHandle,
-    cut: CancellationToken,
-}
-
-impl<S: Source, F: RecordProcessorFactory> Supervised<S, F> {
-    async fn run(self) -> Exit {
-        let Self {
-            job,
-            keeper,
-            handle,
-            cut,
-        } = self;
-        let key = job.shard.lease_key().clone();
-        let (pulse, report_after) = (job.pulse.clone(), job.shop.config.watching.report_calls);
-        let floor = job.rooms.floor().clone();
-        let mut keeping = JoinSet::new();
-        keeping.spawn(keeper.run().instrument(Span::current()));
-        let mut driving = JoinSet::new();
-        driving.spawn_on(drive(job).instrument(Span::current()), &floor);
-        let end = tokio::select! {
-            biased;
-            ended = driving.join_next() => match ended {
-                Some(Ok(end)) => Some(end),
-                Some(Err(defect)) => {
-                    error!(lease_key = %key, error = %defect, "driver of a shard ended");
-                    None
-                }
-                None => None,
-            },
-            () = cut_off(handle.standing()) => match timeout(LAST_WORDS, driving.join_next()).await {
-                Ok(Some(Ok(end))) => Some(end),
-                _ => {
-                    warn!(lease_key = %key, "processor did not answer when it was cut off, it is dropped");
-                    driving.abort_all();
-                    None
-                }
-            },
-            () = cut.cancelled() => {
-                driving.abort_all();
-                None
-            }
-            // It never ends.
-            () = pulse.report_calls(report_after) => None,
-        };
-        // Whatever the end was: a keeper left alone would keep the lease for ever.
-        let (reply, given_up) = oneshot::channel();
-        let farewell = async {
-            if handle.send(Command::GiveUp { reply }).await {
-                let _ = given_up.await;
-            }
-            keeping.join_next().await
-        };
-        let parting = match timeout(FAREWELL, farewell).await {
-            Ok(Some(Ok(parting))) => Some(parting),
-            _ => None,
-        };
-        Exit { key, end, parting }
-    }
-}
-
-/// Ends when the processor has had its time.
-async fn cut_off(mut standing: watch::Receiver<Standing>) {
-    if standing
-        .wait_for(|standing| *standing == Standing::CutOff)
-        .await
-        .is_err()
-    {
-        // The keeper has ended, which the driver hears of.
-        std::future::pending::<()>().await;
-    }
-}
-
-/// Ours: for `lease_lost` of a processor that took too long already.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Ours: one lost reply is bad luck, and so may be two.
 const LOST_REPLIES: u64 = 3;
-/// Ours: a few round trips to the table. What is not given up by then expires.
-const FAREWELL: Duration = Duration::from_secs(5);

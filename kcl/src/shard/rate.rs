@@ -50,6 +50,11 @@ impl ShardRate {
         }
     }
 
+    /// Whether a call at `now` would be as the very first.
+    pub(crate) fn is_paid(&self, now: Instant) -> bool {
+        self.next_call.max(self.paid_at).is_none_or(|at| at <= now)
+    }
+
     /// A call gave so many bytes of records.
     pub(crate) fn on_page(&mut self, bytes: usize, now: Instant) {
         if let Some(rate) = self.limits.bytes_per_second {

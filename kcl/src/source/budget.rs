@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kinesis_aggregation::ShardId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -35,7 +35,7 @@ struct Shared {
     records: Pool,
     requests: Arc<Semaphore>,
     limits: RateLimits,
-    rates: Mutex<HashMap<ShardOfStream, Weak<Mutex<ShardRate>>>>,
+    rates: Mutex<HashMap<ShardOfStream, Arc<Mutex<ShardRate>>>>,
 }
 
 /// Region and stream, and which of its shards.
@@ -145,16 +145,16 @@ impl ReadBudget {
     /// The rate of one shard of a stream, shared with all who ask for the same.
     pub(crate) fn rate(&self, stream: String, shard: ShardId) -> SharedRate {
         let mut rates = lock(&self.0.rates);
-        let known = rates
-            .get(&(stream.clone(), shard.clone()))
-            .and_then(Weak::upgrade);
-        SharedRate(known.unwrap_or_else(|| {
-            // A shard that nobody reads any more is forgotten with the next new one.
-            rates.retain(|_, rate| rate.strong_count() > 0);
-            let rate = Arc::new(Mutex::new(ShardRate::new(self.0.limits)));
-            rates.insert((stream, shard), Arc::downgrade(&rate));
-            rate
-        }))
+        let of = (stream, shard);
+        if let Some(known) = rates.get(&of) {
+            return SharedRate(Arc::clone(known));
+        }
+        // A shard that nobody reads any more is forgotten with the next new one, when all that was taken of it is paid for: the service
+        // does not care who took it.
+        rates.retain(|_, rate| Arc::strong_count(rate) > 1 || !lock(rate).is_paid(now()));
+        let rate = Arc::new(Mutex::new(ShardRate::new(self.0.limits)));
+        rates.insert(of, Arc::clone(&rate));
+        SharedRate(rate)
     }
 
     #[cfg(test)]

@@ -86,3 +86,26 @@ async fn applications_that_share_a_budget_share_the_rate_of_a_shard() {
     other.turn().await;
     assert_eq!(began.elapsed(), Duration::from_secs(5));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_of_a_shard_is_owed_by_whoever_reads_it_next() {
+    let budget = budget(8);
+    let rate = |shard| budget.rate("eu/sales".to_owned(), ShardId::from_number(shard));
+    let first = rate(0);
+    first.turn().await;
+    first.on_page(2 * MIB);
+    drop(first);
+    let began = Instant::now();
+    rate(1).turn().await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    rate(0).turn().await;
+    assert_eq!(began.elapsed(), Duration::from_secs(1));
+    assert_eq!(lock(&budget.0.rates).len(), 2);
+    sleep_until(Instant::now() + Duration::from_millis(200)).await;
+    rate(2).turn().await;
+    assert_eq!(
+        lock(&budget.0.rates).len(),
+        1,
+        "what is paid and nobody reads is forgotten"
+    );
+}

@@ -1,10 +1,10 @@
 //! Looks for the last record before a moment: `shard::tip` says where, this asks the service.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use kinesis_aggregation::{HashKeyRange, OutOfRange, ShardId};
-use tokio::time::sleep;
 
+use super::budget::SharedRate;
 use super::failure::{Failure, Kind};
 use super::kinesis::KinesisStream;
 use super::{RawRecord, unpack};
@@ -30,7 +30,7 @@ pub(super) async fn last_before(
         stream,
         shard,
         until,
-        calls: 0,
+        rate: kinesis.rate(stream, shard),
     };
     let last = loop {
         let (look, whole) = match search.next() {
@@ -63,7 +63,8 @@ struct Prober<'a> {
     stream: &'a Stream,
     shard: &'a ShardId,
     until: Option<SystemTime>,
-    calls: u32,
+    /// Shared with whoever else in this process polls the shard.
+    rate: SharedRate,
 }
 
 impl Prober<'_> {
@@ -82,8 +83,11 @@ impl Prober<'_> {
         };
         let mut last = None;
         loop {
-            self.turn().await;
+            self.rate.turn().await;
+            let turn = self.kinesis.request().await;
             let page = self.kinesis.records(self.stream, &iterator).await?;
+            drop(turn);
+            self.rate.on_page(page.bytes());
             let read = page.records.len();
             let mut before = page.records;
             before.retain(|record| self.is_before(record));
@@ -109,15 +113,65 @@ impl Prober<'_> {
             _ => true,
         }
     }
-
-    /// Keeps to the shard's five reads a second.
-    async fn turn(&mut self) {
-        if self.calls > 0 {
-            sleep(BETWEEN_READS).await;
-        }
-        self.calls += 1;
-    }
 }
 
-/// Source: AWS API reference, GetRecords: five calls a second for each shard.
-const BETWEEN_READS: Duration = Duration::from_millis(200);
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use aws_sdk_kinesis::Client;
+    use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
+    use aws_sdk_kinesis::operation::get_shard_iterator::GetShardIteratorOutput;
+    use aws_sdk_kinesis::primitives::Blob;
+    use aws_sdk_kinesis::types::Record;
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::config::ConsumerConfig;
+    use crate::source::budget::ReadBudget;
+
+    /// A page of nothing, then one of a record, over and over.
+    fn service() -> Client {
+        let iterator = mock!(Client::get_shard_iterator)
+            .then_output(|| GetShardIteratorOutput::builder().shard_iterator("first").build());
+        let answer = |iterator: &'static str, number: Option<&'static str>| {
+            let record = number.map(|number| {
+                let record = Record::builder().sequence_number(number).partition_key("key");
+                record.data(Blob::new(vec![0; 512 << 10])).build().unwrap()
+            });
+            mock!(Client::get_records)
+                .match_requests(move |request| request.shard_iterator() == Some(iterator))
+                .then_output(move || {
+                    GetRecordsOutput::builder()
+                        .set_records(Some(record.clone().into_iter().collect()))
+                        .next_shard_iterator("second")
+                        .millis_behind_latest(if record.is_some() { 0 } else { 1_000 })
+                        .build()
+                        .unwrap()
+                })
+        };
+        let (empty, last) = (answer("first", None), answer("second", Some("7")));
+        mock_client!(aws_sdk_kinesis, RuleMode::MatchAny, [&iterator, &empty, &last])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_search_takes_turns_with_whoever_else_polls_the_shard() {
+        let config = Arc::new(ConsumerConfig::builder("app", "sales").build().unwrap());
+        let stream = config.only_stream().unwrap();
+        let budget = ReadBudget::of_bytes(std::num::NonZeroUsize::new(64 << 20).unwrap());
+        let kinesis = KinesisStream::new(&service().config().to_builder(), config, budget);
+        let shard = ShardId::from_number(0);
+        let poller = kinesis.rate(&stream, &shard);
+        let began = Instant::now();
+        poller.turn().await;
+        poller.on_page(2 << 20);
+        let last = last_before(&kinesis, &stream, &shard, None).await.unwrap();
+        assert_eq!(last.unwrap().to_string(), "7/0");
+        // A second for the poller's page, a turn for each of the search's two, and a quarter of a second for its record.
+        assert_eq!(began.elapsed(), Duration::from_millis(1_200));
+        poller.turn().await;
+        assert_eq!(began.elapsed().as_millis() / 10, 145);
+    }
+}

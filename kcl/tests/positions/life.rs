@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::primitives::Blob;
 use kcl::events::ConsumerEvent;
+use kcl::metrics::Metric;
 use kcl::{BoxError, Checkpoint, CheckpointPolicy, ChildShards, HashKey, OnStray, StrayAggregate};
 use kinesis_aggregation::{AggregateBuilder, AggregateLimits};
 use kinesis_local::InProcess;
@@ -96,10 +97,10 @@ async fn a_stray_aggregate_is_dropped_delivered_or_diverted_and_it_is_told() {
             Ok(())
         }
     });
-    for (policy, expected) in [
-        (OnStray::Drop, &["1", "2"][..]),
-        (OnStray::Deliver, &["1", "stray", "stray", "2"]),
-        (divert, &["1", "2"]),
+    for (policy, expected, counts) in [
+        (OnStray::Drop, &["1", "2"][..], [1, 2, 0]),
+        (OnStray::Deliver, &["1", "stray", "stray", "2"], [0, 0, 0]),
+        (divert, &["1", "2"], [0, 0, 1]),
     ] {
         let local = local(2).await;
         put(&local, &["1"]).await;
@@ -130,6 +131,13 @@ async fn a_stray_aggregate_is_dropped_delivered_or_diverted_and_it_is_told() {
             _ => {}
         }
         until_seen(&world, expected).await;
+        let counted = running.handle.metrics();
+        let metrics = [
+            Metric::DroppedAggregates,
+            Metric::DroppedRecords,
+            Metric::DivertedAggregates,
+        ];
+        assert_eq!(metrics.map(|metric| counted.get(metric)), counts, "{told}");
         running.stop().await;
     }
     let diverted = diverted.lock().unwrap();

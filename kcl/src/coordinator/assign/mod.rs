@@ -17,6 +17,7 @@ use self::company::Company;
 use super::membership::Membership;
 use super::shards::Shards;
 use crate::assign::central::Settings;
+use crate::assign::parents::{Unfinished, given_early, unblocked};
 use crate::assign::rescue::rescue;
 use crate::assign::{Limits, Patience, Plan, Snapshot, plan};
 use crate::config::{ChildShards, Leasing};
@@ -46,6 +47,8 @@ pub(super) struct Assigner<S: Source, F> {
     observed: Observed,
     /// `None`: not in a private fleet.
     company: Option<Company>,
+    /// Leases whose children wait for them, at the last look at the whole table.
+    unfinished: Unfinished,
     peers: Peers,
     twin: Twin,
     pace: ScanPace,
@@ -83,6 +86,7 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             shop,
             stop,
             observed: Observed::new(),
+            unfinished: Unfinished::default(),
             peers: Peers::default(),
             twin: Twin::default(),
             sight: Sight::default(),
@@ -138,6 +142,15 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             if lease.hand_over_pending() || lease.owner.as_ref() != Some(&me) {
                 shards.look(&lease.key);
             }
+        }
+        self.unfinished = match self.shop.config.children {
+            ChildShards::AfterParents => Unfinished::of(&listing),
+            ChildShards::AtOnce => Unfinished::default(),
+        };
+        let is_mine = |lease: &Lease| lease.owner.as_ref() == Some(&me) && !lease.hand_over_pending();
+        let waits = |key: &LeaseKey| shards.waits(key);
+        for key in unblocked(&listing, &self.unfinished, waits, is_mine) {
+            shards.begin(key);
         }
         let held = shards.keys();
         for lease in &listing.leases {
@@ -245,10 +258,14 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
                 plan
             }
             // What others decide is only carried out; what nobody decides about is not left lying.
-            Assignment::Leader => Plan {
-                take: rescue(&snapshot, &limits, seed),
-                ..Plan::default()
-            },
+            Assignment::Leader => {
+                let mut take = given_early(&snapshot, held);
+                take.append(&mut rescue(&snapshot, &limits, seed));
+                Plan {
+                    take,
+                    ..Plan::default()
+                }
+            }
         };
         if !plan.is_empty() {
             debug!(

@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 
 use super::Assigner;
 use crate::assign::Plan;
-use crate::coordinator::shards::Shards;
+use crate::coordinator::shards::{Begin, Shards};
 use crate::error::StoreError;
 use crate::events::ConsumerEvent;
 use crate::fleet::HandOvers;
@@ -90,9 +90,15 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
                     from: from.filter(|from| from != self.shop.config.worker_id()),
                 });
                 let pace = Pace::new(self.shop.config.leasing.failover);
+                let begin = match self.unfinished.blocks(&lease) {
+                    true => Begin::WhenTold,
+                    false => Begin::Now,
+                };
                 match shards.life() {
-                    None => shards.start(HeldLease::new(lease, pace, sent_at)),
-                    Some(Some(life)) => shards.start(HeldLease::by_heartbeat(lease, pace, life.beat_at)),
+                    None => shards.start(HeldLease::new(lease, pace, sent_at), begin),
+                    Some(Some(life)) => {
+                        shards.start(HeldLease::by_heartbeat(lease, pace, life.beat_at), begin);
+                    }
                     // Taken for dead meanwhile. It bears our name, and is taken again once we live again.
                     Some(None) => {}
                 }

@@ -308,12 +308,13 @@ impl RecordProcessor for Told {
     }
 }
 
-/// A lease store that stops answering when told to.
+/// A lease store that stops answering when told to, and counts what it is asked.
 #[derive(Debug, Clone)]
 pub(super) struct Faulty {
     inner: MemoryLeaseStore,
     failing: Arc<AtomicBool>,
     refusing: Arc<AtomicBool>,
+    asked: Arc<Mutex<BTreeMap<&'static str, usize>>>,
 }
 
 impl Faulty {
@@ -322,7 +323,18 @@ impl Faulty {
             inner,
             failing: Arc::default(),
             refusing: Arc::default(),
+            asked: Arc::default(),
         }
+    }
+
+    /// How often it was called, by the method.
+    pub(super) fn asked(&self, method: &str) -> usize {
+        self.asked
+            .lock()
+            .unwrap()
+            .get(method)
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(super) fn fail(&self, failing: bool) {
@@ -334,7 +346,8 @@ impl Faulty {
         self.refusing.store(refusing, Ordering::Relaxed);
     }
 
-    fn check(&self) -> Result<(), StoreError> {
+    fn check(&self, method: &'static str) -> Result<(), StoreError> {
+        *self.asked.lock().unwrap().entry(method).or_default() += 1;
         if self.refusing.load(Ordering::Relaxed) {
             let (operation, table) = ("Scan", "app".to_owned());
             return Err(StoreError::AccessDenied {
@@ -360,7 +373,7 @@ macro_rules! faulty {
         impl $store for Faulty {
             $(fn $name<'a>(&'a self, $($arg: $kind),*) -> BoxFuture<'a, Result<$answer, StoreError>> {
                 Box::pin(async move {
-                    self.check()?;
+                    self.check(stringify!($name))?;
                     self.inner.$name($($arg),*).await
                 })
             })*

@@ -76,7 +76,7 @@ async fn when_the_leader_dies_nothing_is_left_lying_and_another_one_leads() {
 }
 
 /// Somebody else leads: its row lives, and it assigns nothing by itself.
-async fn foreign_leader(fleet: &Fleet) -> JoinSet<()> {
+pub(super) async fn foreign_leader(fleet: &Fleet) -> JoinSet<()> {
     let (store, java) = (fleet.leases.clone(), WorkerId::new("java"));
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let version = StateRow::first("CLIENT_VERSION_3X", &java, now);

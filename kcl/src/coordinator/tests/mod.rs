@@ -7,3 +7,4 @@ mod led;
 mod moves;
 mod starts;
 mod told;
+mod waiting;

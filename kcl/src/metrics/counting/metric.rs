@@ -39,6 +39,11 @@ pub enum Metric {
     FinalCheckpointTime,
     /// User records of aggregates that were dropped, because one of them lies outside the shard's hash range. Ours.
     DroppedRecords,
+    /// These aggregates. Ours.
+    DroppedAggregates,
+    /// Aggregates with a record outside the shard's hash range that were given to the
+    /// [diversion](crate::OnStray::divert). Ours.
+    DivertedAggregates,
     /// 1 for a subscription of enhanced fan-out that was opened, 0 for one that was not. Ours.
     SubscribeSuccess,
     /// Subscriptions that fell silent and were opened anew. Ours.
@@ -160,11 +165,11 @@ struct Facts {
 }
 
 /// How many metrics are told apart by shard: the first so many.
-pub(super) const OF_SHARD: usize = 18;
+pub(super) const OF_SHARD: usize = 20;
 
 impl Metric {
     /// Each of them: those of a shard first, lag before all.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 54] = [
         Self::MillisBehindLatest,
         Self::RecordsProcessed,
         Self::DataBytesProcessed,
@@ -181,6 +186,8 @@ impl Metric {
         Self::FinalCheckpointSuccess,
         Self::FinalCheckpointTime,
         Self::DroppedRecords,
+        Self::DroppedAggregates,
+        Self::DivertedAggregates,
         Self::SubscribeSuccess,
         Self::SilentSubscriptions,
         Self::ApplicationMillisBehindLatest,
@@ -271,7 +278,12 @@ impl Metric {
     pub fn is_of_kcl(self) -> bool {
         !matches!(
             self,
-            Self::DroppedRecords | Self::SubscribeSuccess | Self::SilentSubscriptions | Self::MetricsLost
+            Self::DroppedRecords
+                | Self::DroppedAggregates
+                | Self::DivertedAggregates
+                | Self::SubscribeSuccess
+                | Self::SilentSubscriptions
+                | Self::MetricsLost
         )
     }
 
@@ -327,6 +339,8 @@ impl Metric {
             Self::FinalCheckpointSuccess => ("ShutdownTask", "UpdateLease.Success", Detailed, Outcome),
             Self::FinalCheckpointTime => ("ShutdownTask", "UpdateLease.Time", Detailed, Time),
             Self::DroppedRecords => ("ProcessTask", "DroppedRecords", Summary, Amount),
+            Self::DroppedAggregates => ("ProcessTask", "DroppedAggregates", Summary, Amount),
+            Self::DivertedAggregates => ("ProcessTask", "DivertedAggregates", Summary, Amount),
             Self::SubscribeSuccess => ("ProcessTask", "SubscribeToShard.Success", Detailed, Outcome),
             Self::SilentSubscriptions => ("ProcessTask", "SubscribeToShard.Silent", Summary, Amount),
             Self::ApplicationMillisBehindLatest => {
