@@ -41,7 +41,8 @@ pub trait RecordProcessor: Send + 'static {
         ready(Ok(()))
     }
 
-    /// Called with records in their order, never with none unless aggregates were dropped.
+    /// Called with records in their order, never with none unless aggregates were dropped, or it is
+    /// [asked for](crate::ConsumerConfigBuilder::call_with_empty_batches).
     ///
     /// Nothing is checkpointed unless you do it. After an error the records that are not checkpointed come again,
     /// with growing pauses, for as long as the lease is held.

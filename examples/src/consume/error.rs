@@ -21,7 +21,7 @@ pub enum ConsumeError {
         path: String,
         /// Why.
         #[source]
-        source: kcl::PropertiesError,
+        source: Box<kcl::PropertiesError>,
     },
     /// The properties file names an endpoint that is none.
     #[error("{path} names an endpoint that is none")]
@@ -90,7 +90,7 @@ impl ConsumeError {
             Self::Config(source) => Failure::new("setting", causes(source), "see consume --help"),
             Self::Properties { path, source } => Failure::new(
                 path,
-                causes(source),
+                causes(&**source),
                 "pass a properties file of the Kinesis Client Library, with values that it takes",
             ),
             Self::PropertiesEndpoint { path, source } => Failure::new(

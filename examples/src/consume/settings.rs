@@ -34,7 +34,7 @@ impl Settings {
                 let read = ConsumerConfig::from_kcl_properties_file(path).map_err(|source| {
                     ConsumeError::Properties {
                         path: name.clone(),
-                        source,
+                        source: Box::new(source),
                     }
                 })?;
                 Self::over_file(args, &name, &read)

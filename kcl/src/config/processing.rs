@@ -8,6 +8,8 @@ use crate::lanes::outcome::WhenExhausted;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Processing {
     pub(crate) on_failure: ProcessingFailure,
+    /// Whether a processor is called with batches of no records too.
+    pub(crate) empty_batches: bool,
 }
 
 /// What follows when `process_records` of a [`RecordProcessor`](crate::RecordProcessor) fails.
@@ -43,6 +45,15 @@ impl ConsumerConfigBuilder {
     /// asked again: its lease is given up. Default: [`ProcessingFailure::Retry`].
     pub fn on_processing_failure(mut self, what: ProcessingFailure) -> Self {
         self.processing.on_failure = what;
+        self
+    }
+
+    /// Whether a processor is also called when a read found nothing, with a batch of no records that says how far the shard is
+    /// behind (KCL: `callProcessRecordsEvenForEmptyRecordList`): about each
+    /// [`idle_between_reads`](Self::idle_between_reads) at the tip, or as often as a subscription says that there is nothing.
+    /// Records [handled one by one](crate::by_record) have no use for it. Default: no.
+    pub fn call_with_empty_batches(mut self, call: bool) -> Self {
+        self.processing.empty_batches = call;
         self
     }
 }

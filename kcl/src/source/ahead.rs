@@ -69,6 +69,17 @@ struct Stock {
 impl ReadAhead {
     /// Starts reading. `next` joins batches up to `max_records` user records.
     pub(crate) fn start(reader: impl Reader, budget: ReadBudget, pulse: Pulse, max_records: usize) -> Self {
+        Self::start_with(reader, budget, pulse, max_records, false)
+    }
+
+    /// The same; `empties`: a read that found nothing is a batch too, if it says how far the shard is behind.
+    pub(crate) fn start_with(
+        reader: impl Reader,
+        budget: ReadBudget,
+        pulse: Pulse,
+        max_records: usize,
+        empties: bool,
+    ) -> Self {
         let shelf = Arc::new(Shelf {
             depth: Depth::of_budget(budget.bytes()),
             stock: Mutex::default(),
@@ -77,7 +88,7 @@ impl ReadAhead {
         });
         let mut reading = JoinSet::new();
         let closing = Closing(Arc::clone(&shelf));
-        reading.spawn(read(reader, budget, pulse, closing));
+        reading.spawn(read(reader, budget, pulse, closing, empties));
         Self {
             shelf,
             max_records,
@@ -188,11 +199,12 @@ impl Drop for Closing {
     }
 }
 
-async fn read(mut reader: impl Reader, budget: ReadBudget, pulse: Pulse, shelf: Closing) {
+async fn read(mut reader: impl Reader, budget: ReadBudget, pulse: Pulse, shelf: Closing, empties: bool) {
     let mut expected = Expectation::default();
     loop {
         let (batch, memory) = read_once(&mut reader, &budget, &pulse, &shelf.0, &mut expected).await;
-        if batch.is_empty() {
+        let is_told = empties && batch.records.behind_latest().is_some();
+        if batch.is_empty() && !is_told {
             continue;
         }
         let ended = batch.end.is_some();

@@ -91,9 +91,8 @@ impl Reading {
                 ));
             }
             "callProcessRecordsEvenForEmptyRecordList" => {
-                if value.flag()? {
-                    note = Some(NoteKind::Refused("a processor is not called without records"));
-                }
+                let call = value.flag()?;
+                self.build(|b| b.call_with_empty_batches(call));
             }
             _ => return self.fleet(value),
         }

@@ -33,7 +33,8 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         let most = self.shop.config.retrieval.max_records as usize;
         // The old one first: it may hold a subscription.
         self.reading = None;
-        self.reading = Some(ReadAhead::start(reader, budget, pulse, most));
+        let empties = self.wants_empty_batches();
+        self.reading = Some(ReadAhead::start_with(reader, budget, pulse, most, empties));
     }
 
     pub(super) async fn read(&mut self) -> Event {
@@ -101,7 +102,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         if let Some(end) = held.batch.end.take() {
             self.end = end;
         }
-        let empty = held.batch.is_empty();
+        let empty = held.batch.is_empty() && !self.wants_empty_batches();
         self.strays.take_in(
             &mut held.batch,
             self.pulse.meter(),

@@ -121,6 +121,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
 
     /// The batch in hand without what is done of it. `None`: all of it is.
     async fn next_attempt(&mut self) -> Option<RecordBatch> {
+        let wants_empty = self.wants_empty_batches();
         let held = self.in_hand.as_mut()?;
         if self.failures > 0
             && let Some(written) = self.keeper.written().await
@@ -129,6 +130,11 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         {
             held.batch.records.skip_done(&written);
         }
-        (!held.batch.is_empty()).then(|| held.batch.records.clone())
+        let wanted = wants_empty || !held.batch.is_empty();
+        wanted.then(|| held.batch.records.clone())
+    }
+
+    pub(super) fn wants_empty_batches(&self) -> bool {
+        self.shop.config.processing.empty_batches && !F::Processor::BY_RECORD
     }
 }
