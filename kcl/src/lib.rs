@@ -86,6 +86,7 @@ mod seek;
 mod shard;
 mod source;
 mod stream;
+mod text;
 
 pub use by_record::{AckRecord, ReceivedRecord, RecordId, RecordStream};
 pub use config::{

@@ -8,11 +8,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::text::Text;
+
 /// The service's number of one Kinesis record: a decimal without leading zeros, increasing within a shard.
 ///
 /// Cheap to clone. Source of the form: the `SequenceNumber` pattern `0|([1-9]\d{0,128})` of the Kinesis API.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct SequenceNumber(Arc<str>);
+pub struct SequenceNumber(Text);
 
 /// A text that is not a sequence number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,30 +30,43 @@ impl SequenceNumber {
     /// # Errors
     /// When the text is not `0` or 1 to 129 digits without a leading zero.
     pub fn parse(text: &str) -> Result<Self, SequenceNumberError> {
-        let digits = text.bytes().all(|b| b.is_ascii_digit());
-        let canonical = text == "0" || !text.starts_with('0');
-        if digits && canonical && (1..=MAX_DIGITS).contains(&text.len()) {
-            Ok(Self(Arc::from(text)))
-        } else {
-            Err(SequenceNumberError {
-                text: text.chars().take(140).collect(),
-            })
-        }
+        check(text)?;
+        Ok(Self(Text::Shared(Arc::from(text))))
+    }
+
+    /// The same of a text that is at hand, without a copy.
+    pub(crate) fn received(text: String) -> Result<Self, SequenceNumberError> {
+        check(&text)?;
+        Ok(Self(Text::Own(text)))
+    }
+
+    /// The same for many records to share.
+    pub(crate) fn into_shared(self) -> Self {
+        Self(self.0.into_shared())
     }
 
     /// The decimal text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
+}
+
+fn check(text: &str) -> Result<(), SequenceNumberError> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    let canonical = text == "0" || !text.starts_with('0');
+    if digits && canonical && (1..=MAX_DIGITS).contains(&text.len()) {
+        return Ok(());
+    }
+    Err(SequenceNumberError {
+        text: text.chars().take(140).collect(),
+    })
 }
 
 impl Ord for SequenceNumber {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0
-            .len()
-            .cmp(&other.0.len())
-            .then_with(|| self.0.as_ref().cmp(other.0.as_ref()))
+        let (this, other) = (self.as_str(), other.as_str());
+        this.len().cmp(&other.len()).then_with(|| this.cmp(other))
     }
 }
 
@@ -63,13 +78,13 @@ impl PartialOrd for SequenceNumber {
 
 impl fmt::Display for SequenceNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for SequenceNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

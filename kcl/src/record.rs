@@ -7,6 +7,7 @@ use bytes::Bytes;
 use kinesis_aggregation::{HashKey, ShardId, SubRecord};
 
 use crate::position::{Position, SequenceNumber};
+use crate::text::Text;
 
 /// A user record as its producer put it (KCL: `KinesisClientRecord`).
 ///
@@ -15,12 +16,16 @@ use crate::position::{Position, SequenceNumber};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientRecord {
     position: Position,
-    partition_key: Option<Arc<str>>,
-    explicit_hash_key: Option<HashKey>,
+    partition_key: Option<Text>,
+    explicit_hash_key: Option<PackedHashKey>,
     data: Bytes,
     arrived: Option<SystemTime>,
     aggregated: bool,
 }
+
+/// A hash key whose 16 bytes fit between the other fields: there are as many records as memory allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct PackedHashKey([u8; 16]);
 
 impl ClientRecord {
     /// Where the record is: what a checkpoint names.
@@ -45,18 +50,19 @@ impl ClientRecord {
     /// distributes its records.
     #[must_use]
     pub fn partition_key(&self) -> Option<&str> {
-        self.partition_key.as_deref()
+        self.partition_key.as_ref().map(Text::as_str)
     }
 
     /// The partition key, shared.
     pub(crate) fn shared_key(&self) -> Option<Arc<str>> {
-        self.partition_key.clone()
+        self.partition_key.as_ref().map(Text::to_shared)
     }
 
     /// The explicit hash key. Known for records of an aggregate alone: the service keeps it to itself.
     #[must_use]
     pub fn explicit_hash_key(&self) -> Option<HashKey> {
         self.explicit_hash_key
+            .map(|PackedHashKey(bytes)| HashKey::new(u128::from_ne_bytes(bytes)))
     }
 
     /// The user's data.
@@ -91,9 +97,29 @@ impl ClientRecord {
         data: Bytes,
         arrived: Option<SystemTime>,
     ) -> Self {
+        let partition_key = partition_key.map(|key| Text::Shared(Arc::from(key)));
+        Self::whole(sequence_number, partition_key, data, arrived)
+    }
+
+    /// A record that was not aggregated, with its texts as they came.
+    pub(crate) fn received(
+        sequence_number: SequenceNumber,
+        partition_key: Option<String>,
+        data: Bytes,
+        arrived: Option<SystemTime>,
+    ) -> Self {
+        Self::whole(sequence_number, partition_key.map(Text::Own), data, arrived)
+    }
+
+    fn whole(
+        sequence_number: SequenceNumber,
+        partition_key: Option<Text>,
+        data: Bytes,
+        arrived: Option<SystemTime>,
+    ) -> Self {
         Self {
             position: Position::new(sequence_number, 0),
-            partition_key: partition_key.map(Arc::from),
+            partition_key,
             explicit_hash_key: None,
             data,
             arrived,
@@ -110,8 +136,10 @@ impl ClientRecord {
         let sub = sub.into_parts();
         Self {
             position: Position::new(sequence_number.clone(), sub.sub_sequence_number),
-            partition_key: Some(sub.partition_key),
-            explicit_hash_key: sub.explicit_hash_key,
+            partition_key: Some(Text::Shared(sub.partition_key)),
+            explicit_hash_key: sub
+                .explicit_hash_key
+                .map(|key| PackedHashKey(u128::from(key).to_ne_bytes())),
             data: sub.data,
             arrived,
             aggregated: true,
@@ -179,5 +207,33 @@ impl StrayAggregate {
     #[must_use]
     pub fn into_records(self) -> Vec<ClientRecord> {
         self.records
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_stays_as_small_as_it_is() {
+        // There are a million of them in the memory of a consumer; what they take is counted by this size.
+        assert!(size_of::<ClientRecord>() <= 128, "{}", size_of::<ClientRecord>());
+    }
+
+    #[test]
+    fn a_record_as_it_came_is_the_same_as_one_made_by_hand() {
+        let number = || SequenceNumber::parse("42").unwrap();
+        let data = Bytes::from_static(b"data");
+        let came = ClientRecord::received(
+            SequenceNumber::received("42".to_owned()).unwrap(),
+            Some("key".to_owned()),
+            data.clone(),
+            None,
+        );
+        let made = ClientRecord::plain(number(), Some("key"), data, None);
+        assert_eq!(came, made);
+        assert_eq!(came.clone(), came);
+        assert_eq!(came.shared_key().as_deref(), Some("key"));
+        assert!(SequenceNumber::received("007".to_owned()).is_err());
     }
 }

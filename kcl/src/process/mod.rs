@@ -22,6 +22,7 @@ pub(crate) mod pulse;
 pub(crate) mod rooms;
 mod standstill;
 mod strays;
+mod told;
 mod unasked;
 mod workshop;
 

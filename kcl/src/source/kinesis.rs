@@ -340,7 +340,7 @@ fn name(stream: &Stream) -> Option<String> {
 
 pub(super) fn raw_record(record: types::Record) -> Result<RawRecord, BoxError> {
     Ok(RawRecord {
-        sequence_number: SequenceNumber::parse(&record.sequence_number)?,
+        sequence_number: SequenceNumber::received(record.sequence_number)?,
         partition_key: record.partition_key,
         data: record.data.into_bytes(),
         arrived: record

@@ -176,13 +176,16 @@ pub(crate) fn unpack(
                 if why != RawReason::NotAggregate {
                     trace!(shard_id = %shard, position = %sequence_number, reason = %why, "delivered as it is");
                 }
-                let key = partition_key.as_deref();
-                unpacked
-                    .records
-                    .push(ClientRecord::plain(sequence_number, key, data, arrived));
+                unpacked.records.push(ClientRecord::received(
+                    sequence_number,
+                    partition_key,
+                    data,
+                    arrived,
+                ));
             }
             Deaggregated::Aggregate(subs) => {
                 make_room(&mut unpacked.records, subs.len(), left);
+                let sequence_number = sequence_number.into_shared();
                 let of = |sub| ClientRecord::from_aggregate(&sequence_number, sub, arrived);
                 unpacked.records.extend(subs.into_iter().map(of));
             }
@@ -196,6 +199,7 @@ pub(crate) fn unpack(
                 });
             }
             Deaggregated::HandedBack(aggregate) => {
+                let sequence_number = sequence_number.into_shared();
                 let of = |sub| ClientRecord::from_aggregate(&sequence_number, sub, arrived);
                 let records: Vec<_> = aggregate.into_records().into_iter().map(of).collect();
                 unpacked.bytes += records.len() * size_of::<ClientRecord>();

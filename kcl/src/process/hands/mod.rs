@@ -25,6 +25,7 @@ use super::opening::Opening;
 use super::pulse::Pulse;
 use super::rooms::Rooms;
 use super::strays::Strays;
+use super::told::Told;
 use super::unasked::Unasked;
 use crate::config::{Backoff, CheckpointPolicy};
 use crate::dead_letter::panic_message;
@@ -59,6 +60,7 @@ pub(super) struct Hands<S: Source, F: RecordProcessorFactory> {
     /// When reading began, by the wall clock.
     opened: Option<SystemTime>,
     in_hand: Option<HeldBatch>,
+    told: Told,
     end: ShardEnd,
     opening: Opening,
     unasked: Unasked,
@@ -107,6 +109,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
             taken: None,
             opened: None,
             in_hand: None,
+            told: Told::default(),
             end: ShardEnd::default(),
             pauses: None,
             rng,

@@ -11,7 +11,7 @@ use crate::config::OnStray;
 use crate::metrics::Metric;
 use crate::process::call::{Broken, watched};
 use crate::process::failing::Left;
-use crate::process::keeper::{Command, chain, tell};
+use crate::process::keeper::chain;
 use crate::processor::{RecordBatch, RecordProcessor, RecordProcessorFactory};
 use crate::shard::machine::Event;
 use crate::source::Source;
@@ -47,7 +47,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         span.record("records", count).record("bytes", bytes);
         if let Some(last) = batch.last_position() {
             span.record("position", field::display(last));
-            tell(&self.keeper, Command::Delivering(last.clone())).await;
+            self.told.delivering(&self.keeper, last.clone()).await;
         }
         let Some(processor) = &mut self.processor else {
             return Event::Processed;
@@ -59,7 +59,7 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         pulse.meter().tried(Metric::ProcessSuccess, succeeded);
         match answer {
             Ok(Ok(())) => {
-                tell(&self.keeper, Command::Processed).await;
+                self.told.processed();
                 self.pulse.on_processed();
                 self.in_hand = None;
                 if !F::Processor::BY_RECORD {
@@ -72,14 +72,14 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
                 Event::Processed
             }
             Ok(Err(error)) => {
-                tell(&self.keeper, Command::ProcessingFailed).await;
+                self.told.failed(&self.keeper).await;
                 let event = self.failed("process_records failed, the same records come again", &*error);
                 self.after_failure(event, chain(&*error)).await
             }
             Err(broken) => {
                 let event = self.broken("process_records", &broken);
                 if let Broken::Cancelled(overdue) = &broken {
-                    tell(&self.keeper, Command::ProcessingFailed).await;
+                    self.told.failed(&self.keeper).await;
                     return self.after_failure(event, overdue.to_string()).await;
                 }
                 event
@@ -107,9 +107,9 @@ impl<S: Source, F: RecordProcessorFactory> Hands<S, F> {
         match self.failing.leave_behind(&self.shop, &self.shard, &batch).await {
             Left::Passed => {
                 if let Some(last) = batch.last_position() {
-                    tell(&self.keeper, Command::Delivering(last.clone())).await;
+                    self.told.delivering(&self.keeper, last.clone()).await;
                 }
-                tell(&self.keeper, Command::Processed).await;
+                self.told.processed();
                 self.in_hand = None;
                 self.unasked.on_done(batch.len() as u64).await;
                 Event::Processed

@@ -13,6 +13,7 @@ use crate::lease::{Lease, LeaseKey, WorkerId};
 use crate::metrics::Counters;
 use crate::position::{Checkpoint, Position, SequenceNumber};
 use crate::process::Checkpointer;
+use crate::process::told::Told;
 use crate::store::memory::MemoryLeaseStore;
 
 const FAILOVER: Duration = Duration::from_secs(10);
@@ -107,6 +108,34 @@ async fn what_may_not_be_checkpointed_is_refused_by_name() {
     assert!(
         error.to_string().contains("before the last checkpoint"),
         "{error}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_was_processed_is_covered_before_and_after_the_keeper_hears_of_it() {
+    let kept = kept().await;
+    let checkpointer = Checkpointer::new(kept.handle.clone());
+    let mut told = Told::default();
+    let covered = async || {
+        checkpointer.checkpoint().await.unwrap();
+        kept.row().await.checkpoint
+    };
+    told.delivering(&kept.handle, at(5)).await;
+    told.processed();
+    assert_eq!(covered().await, Checkpoint::At(at(5)));
+    told.delivering(&kept.handle, at(6)).await;
+    told.processed();
+    told.delivering(&kept.handle, at(7)).await;
+    told.failed(&kept.handle).await;
+    assert_eq!(covered().await, Checkpoint::At(at(6)), "not the one that failed");
+    told.delivering(&kept.handle, at(7)).await;
+    told.processed();
+    // One without records.
+    told.failed(&kept.handle).await;
+    assert_eq!(
+        covered().await,
+        Checkpoint::At(at(7)),
+        "it is not that one that failed"
     );
 }
 
