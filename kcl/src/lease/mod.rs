@@ -41,7 +41,7 @@ pub struct Lease {
     /// `startingHashKey` and `endingHashKey`; `None` on rows of old versions.
     pub hash_range: Option<HashKeyRange>,
     /// `throughputKBps`: KiB/s delivered to the processor, smoothed. What the holder sets here goes into the row with
-    /// each heartbeat, in six decimals (KCL 3).
+    /// each heartbeat and each checkpoint, in six decimals (KCL 3: with heartbeats alone, which its checkpoints do not put off).
     pub throughput_kbps: Option<f64>,
     /// `streamName`, which holds the whole identity; `None` in a single-stream application.
     pub stream: Option<StreamId>,

@@ -134,9 +134,15 @@ impl HeldLease {
         &self.lease
     }
 
-    /// What the next heartbeat says of the shard's throughput, in KiB/s.
+    /// What the next heartbeat or checkpoint says of the shard's throughput, in KiB/s.
     pub fn set_throughput(&mut self, kbps: Option<f64>) {
         self.lease.throughput_kbps = kbps;
+    }
+
+    /// How often it is renewed.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        self.pace
     }
 
     /// Whether processing may go on at `now`.

@@ -76,7 +76,8 @@ pub trait LeaseStore: FleetStore {
     /// With a hand-over pending it completes the hand-over instead. `true`: written.
     fn release<'a>(&'a self, held: &'a Lease) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// Moves the checkpoint if the counter is still ours; counts as a heartbeat. A lost reply is recovered.
+    /// Moves the checkpoint if the counter is still ours; counts as a heartbeat, so the throughput of `held`, when known, is
+    /// written here too. A lost reply is recovered.
     fn checkpoint<'a>(
         &'a self,
         held: &'a Lease,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Bytes handed to one shard's processor, by interval between two heartbeats.
+/// Bytes handed to one shard's processor, by interval between two heartbeats, or checkpoints in their place.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Throughput {
     smooth: Option<f64>,
@@ -24,6 +24,15 @@ impl Throughput {
     /// So many bytes were handed to the processor, counted as KCL does: after aggregates were taken apart.
     pub fn on_bytes(&mut self, bytes: u64) {
         self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// The value to write with a checkpoint sent at `now`: a new one only when `period`, the time between two heartbeats, has
+    /// passed since the last. Checkpoints put heartbeats off, and come too often to measure between each two of them.
+    pub fn at_checkpoint(&mut self, now: Instant, period: Duration) -> Option<f64> {
+        match now.saturating_duration_since(self.since) >= period {
+            true => self.at_heartbeat(now),
+            false => self.smooth,
+        }
     }
 
     /// The value to write with the heartbeat sent at `now`, in KiB/s and 6 decimals. Each interval counts as much as all
@@ -61,6 +70,12 @@ mod tests {
         assert_eq!(throughput.at_heartbeat(at(8)), Some(5.0));
         throughput.on_bytes(20 * 1024);
         assert_eq!(throughput.at_heartbeat(at(10)), Some(7.5));
+
+        let period = Duration::from_secs(4);
+        throughput.on_bytes(4 * 1024);
+        assert_eq!(throughput.at_checkpoint(at(13), period), Some(7.5), "too soon");
+        throughput.on_bytes(6 * 1024);
+        assert_eq!(throughput.at_checkpoint(at(14), period), Some(5.0));
 
         let mut inherited = Throughput::new(Some(100.0), start);
         assert_eq!(inherited.at_heartbeat(at(1)), Some(50.0));

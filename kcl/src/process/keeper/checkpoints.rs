@@ -66,6 +66,8 @@ impl Keeper {
             }
             let sent_at = now();
             let deadline = self.held.lost_at();
+            let period = self.held.pace().period();
+            self.measure(|throughput| throughput.at_checkpoint(sent_at, period));
             // Twice, where the first write finds that a heartbeat's reply was lost.
             self.reach_for(2);
             let answer = timeout_at(deadline.into(), self.store.checkpoint(self.held.lease(), update)).await;

@@ -13,17 +13,14 @@ use crate::lease::renewal::Change;
 use crate::lease::{Lease, WorkerId};
 use crate::metrics::Metric;
 use crate::store::Renewal;
+use crate::worker_load::throughput::Throughput;
 
 impl Keeper {
     #[tracing::instrument(name = "kcl.renew", skip_all, fields(lease_key = %self.held.lease().key))]
     pub(super) async fn renew(&mut self) {
         let sent_at = now();
         let deadline = self.held.lost_at();
-        self.throughput
-            .on_bytes(self.delivered.swap(0, Ordering::Relaxed));
-        if self.outlet.measure.load(Ordering::Relaxed) {
-            self.held.set_throughput(self.throughput.at_heartbeat(sent_at));
-        }
+        self.measure(|throughput| throughput.at_heartbeat(sent_at));
         self.reach_for(1);
         let answer = timeout_at(deadline.into(), self.store.renew(self.held.lease())).await;
         let counters = &self.outlet.counters;
@@ -38,6 +35,15 @@ impl Keeper {
             Ok(Ok(renewal)) => self.take_in(renewal, sent_at),
             Ok(Err(error)) => self.on_store_failure(&error),
             Err(_) => self.lose(LossReason::Expired, None),
+        }
+    }
+
+    /// Puts what the shard delivers into the next write, if anybody wants to know.
+    pub(super) fn measure(&mut self, at_write: impl FnOnce(&mut Throughput) -> Option<f64>) {
+        self.throughput
+            .on_bytes(self.delivered.swap(0, Ordering::Relaxed));
+        if self.outlet.measure.load(Ordering::Relaxed) {
+            self.held.set_throughput(at_write(&mut self.throughput));
         }
     }
 

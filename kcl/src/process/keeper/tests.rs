@@ -1,3 +1,5 @@
+use std::sync::atomic::AtomicBool;
+
 use bytes::Bytes;
 use kinesis_aggregation::ShardId;
 use tokio::sync::oneshot;
@@ -26,6 +28,11 @@ struct Kept {
 }
 
 async fn kept() -> Kept {
+    measured().await.0
+}
+
+async fn measured() -> (Kept, Arc<AtomicBool>) {
+    let measure = Arc::new(AtomicBool::new(false));
     let store = MemoryLeaseStore::new();
     let key = LeaseKey::of_shard(&ShardId::from_number(3));
     let lease = Lease::new(key.clone(), Checkpoint::TrimHorizon);
@@ -37,17 +44,18 @@ async fn kept() -> Kept {
         bell: Bell::new(),
         news: Arc::default(),
         counters: Counters::new(WorkerId::new("w1"), MetricsConfig::default()),
-        measure: Arc::default(),
+        measure: Arc::clone(&measure),
     };
     let (keeper, handle) = Keeper::new(Arc::new(store.clone()), held, Patience::default(), outlet);
     let mut task = JoinSet::new();
     task.spawn(keeper.run());
-    Kept {
+    let kept = Kept {
         store,
         key,
         handle,
         task,
-    }
+    };
+    (kept, measure)
 }
 
 impl Kept {
@@ -85,6 +93,22 @@ async fn checkpoints_and_heartbeats_do_not_disturb_each_other() {
     }
     assert_eq!(kept.row().await.checkpoint, Checkpoint::At(at(199)));
     assert!(matches!(kept.standing(), Standing::Held { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_checkpointed_all_the_time_tells_what_it_delivers() {
+    let (kept, measure) = measured().await;
+    measure.store(true, Ordering::Relaxed);
+    let checkpointer = Checkpointer::new(kept.handle.clone());
+    for number in 1..200_u64 {
+        kept.handle.count(10 * 1024);
+        assert!(kept.handle.send(Command::Delivering(at(number))).await);
+        checkpointer.checkpoint().await.unwrap();
+        assert!(kept.handle.send(Command::Processed).await);
+        sleep(Duration::from_millis(250)).await;
+    }
+    let told = kept.row().await.throughput_kbps.expect("a value");
+    assert!((35.0..=45.0).contains(&told), "{told} KiB/s told of 40");
 }
 
 #[tokio::test(start_paused = true)]

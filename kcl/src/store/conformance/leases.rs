@@ -317,17 +317,24 @@ async fn tells_its_throughput(store: &dyn LeaseStore) {
     };
     let renewed = held(ok(store.renew(&measured).await));
     assert_eq!(row(store, &renewed.key).await.throughput_kbps, Some(812.417_969));
-    let silent = Lease {
-        throughput_kbps: None,
+    let slower = Lease {
+        throughput_kbps: Some(406.25),
         ..renewed
     };
-    held(ok(store.renew(&silent).await));
+    let moved = held(ok(store.checkpoint(&slower, &to(at("77", 3))).await));
+    let stored = row(store, &moved.key).await.throughput_kbps;
+    assert_eq!(stored, Some(406.25), "a checkpoint tells it too");
+    let silent = Lease {
+        throughput_kbps: None,
+        ..moved
+    };
+    let silent = Lease {
+        throughput_kbps: None,
+        ..held(ok(store.renew(&silent).await))
+    };
+    held(ok(store.checkpoint(&silent, &to(at("78", 0))).await));
     let stored = row(store, &silent.key).await.throughput_kbps;
-    assert_eq!(
-        stored,
-        Some(812.417_969),
-        "a holder that measures nothing leaves it"
-    );
+    assert_eq!(stored, Some(406.25), "a holder that measures nothing leaves it");
 }
 
 async fn fills_in_a_hash_range(store: &dyn LeaseStore) {

@@ -234,6 +234,10 @@ fn checkpoint_update<'a>(row: Update<'a>, held: &Lease, update: &CheckpointUpdat
             number(update.checkpoint.sub_sequence_number()),
         )
         .if_equal(row::LEASE_COUNTER, number(held.counter));
+    if let Some(measured) = held.throughput_kbps.and_then(decimal) {
+        // A lease that is checkpointed often needs no heartbeat that would tell.
+        request = request.set(row::THROUGHPUT, measured);
+    }
     let state = match &update.pending {
         Some(pending) => {
             request = request

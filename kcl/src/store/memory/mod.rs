@@ -172,7 +172,10 @@ impl LeaseStore for MemoryLeaseStore {
         update: &'a CheckpointUpdate,
     ) -> BoxFuture<'a, Result<Renewal, StoreError>> {
         self.step(|rows| match rows.get_mut(&held.key) {
-            Some(row) if row.counter == held.counter => Renewal::Held(write_checkpoint(row, update)),
+            Some(row) if row.counter == held.counter => {
+                row.throughput_kbps = held.throughput_kbps.or(row.throughput_kbps);
+                Renewal::Held(write_checkpoint(row, update))
+            }
             row => match refusal::of_checkpoint(held, update, row.as_deref().cloned()) {
                 RefusedCheckpoint::Answer(answer) => answer,
                 RefusedCheckpoint::Again(_) => match row {
