@@ -25,7 +25,7 @@ pub(super) async fn last_before(
         reason = "the service compares it with its own wall clock"
     )]
     let mut search = Search::before(until.unwrap_or_else(SystemTime::now));
-    let mut prober = Prober {
+    let prober = Prober {
         kinesis,
         stream,
         shard,
@@ -69,7 +69,7 @@ struct Prober<'a> {
 
 impl Prober<'_> {
     /// `whole`: reads on until the last record is known, however many there are.
-    async fn look(&mut self, look: Look, whole: bool) -> Result<Seen, Failure> {
+    async fn look(&self, look: Look, whole: bool) -> Result<Seen, Failure> {
         let start = match look {
             Look::At(time) => StartAt::AtTimestamp(time),
             Look::Oldest => StartAt::TrimHorizon,
