@@ -210,7 +210,7 @@ pub enum RunError {
         /// Which lease.
         lease_key: LeaseKey,
         /// Where reading was to go on.
-        position: Position,
+        position: Box<Position>,
         /// The oldest record there is.
         oldest: SequenceNumber,
     },
@@ -223,7 +223,7 @@ pub enum RunError {
         stream: StreamName,
         /// What shows it.
         #[source]
-        source: Recreated,
+        source: Box<Recreated>,
     },
     /// The system gives no thread for heartbeats.
     #[error("no thread for heartbeats")]

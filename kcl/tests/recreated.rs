@@ -186,7 +186,7 @@ fn shown_by(ended: Result<RunSummary, RunError>) -> Recreated {
                 unreachable!("just seen");
             };
             assert_eq!(stream.as_str(), "sales");
-            source
+            *source
         }
         other => panic!("{other:?}"),
     }

@@ -6,7 +6,7 @@
 //!  shard ──> LineWriter ──┘                      └──> checkpoint
 //! ```
 //!
-//! With `--parallel-keys` each record goes that way by itself, in [`by_record`].
+//! With `--parallel-keys` each record goes that way by itself, in `by_record`.
 
 mod args;
 mod by_record;

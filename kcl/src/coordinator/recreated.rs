@@ -252,7 +252,7 @@ fn decide<S, F>(shop: &Workshop<S, F>, shown_by: Recreated) -> Result<(), RunErr
         OnRecreated::BeginAnew => Ok(()),
         OnRecreated::Stop => Err(RunError::StreamRecreated {
             stream,
-            source: shown_by,
+            source: Box::new(shown_by),
         }),
     }
 }

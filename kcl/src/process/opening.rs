@@ -94,7 +94,7 @@ impl Opening {
             OnTrimmed::Fail => {
                 shop.halt.ask(RunError::PositionTrimmed {
                     lease_key,
-                    position,
+                    position: Box::new(position),
                     oldest,
                 });
                 false
