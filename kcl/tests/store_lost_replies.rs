@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::config::interceptors::{
     BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef,
 };
-use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::{Client, Config};
@@ -97,6 +97,11 @@ fn client(local: &Local, faults: &Arc<LoseReplies>, attempts: u32) -> Client {
                 .with_max_attempts(attempts)
                 .with_initial_backoff(BACKOFF),
         )
+        // The budget for retries is a partition's, and a write that is recovered from a refusal gives nothing back to it.
+        .retry_partition(RetryPartition::new(format!(
+            "client {}",
+            faults.seen.load(Ordering::Relaxed)
+        )))
         .interceptor(Shared(Arc::clone(faults)))
         .build();
     Client::from_conf(config)
