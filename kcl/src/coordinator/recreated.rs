@@ -48,6 +48,7 @@ pub(super) async fn watch_over<S: Source, F: RecordProcessorFactory>(
     loop {
         let interval = watch.shop.config.coordination.shard_sync_interval;
         tokio::select! {
+            biased;
             () = sleep(interval.mul_f64(rng.random_range(0.9..1.1))) => {}
             () = watch.doubts.notified() => {}
         }

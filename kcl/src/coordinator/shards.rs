@@ -1,6 +1,6 @@
 //! The leases held, each with its two tasks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -36,13 +36,13 @@ pub(super) struct Shards<S: Source, F> {
     outlet: Outlet,
     board: Weak<watch::Sender<ConsumerState>>,
     tasks: JoinSet<Exit>,
-    running: HashMap<LeaseKey, Nudge>,
+    running: BTreeMap<LeaseKey, Nudge>,
     /// Asks one of them to stop.
-    stops: HashMap<LeaseKey, CancellationToken>,
+    stops: BTreeMap<LeaseKey, CancellationToken>,
     /// Leases whose parents are not done: kept, and begun with when told.
-    waiting: HashMap<LeaseKey, oneshot::Sender<()>>,
+    waiting: BTreeMap<LeaseKey, oneshot::Sender<()>>,
     /// Leases whose processor panicked, or whose reading stood still: not taken again before this.
-    cooling: HashMap<LeaseKey, Instant>,
+    cooling: BTreeMap<LeaseKey, Instant>,
     /// Asks all of them to stop.
     stop: CancellationToken,
     /// Cuts all of them off.
@@ -103,10 +103,10 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
             outlet,
             board,
             tasks: JoinSet::new(),
-            running: HashMap::new(),
-            stops: HashMap::new(),
-            waiting: HashMap::new(),
-            cooling: HashMap::new(),
+            running: BTreeMap::new(),
+            stops: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            cooling: BTreeMap::new(),
             stop: CancellationToken::new(),
             cut: CancellationToken::new(),
             summary: RunSummary::default(),

@@ -116,6 +116,7 @@ impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
             let next = [Some(next_list), asked, removed].into_iter().flatten().min();
             let next = next.unwrap_or(next_list).max(now + pause);
             tokio::select! {
+                biased;
                 () = sleep_until(next) => {}
                 () = doubts.notified() => {
                     self.roster.on_doubt(Instant::now().into_std());

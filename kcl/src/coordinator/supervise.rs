@@ -40,7 +40,7 @@ impl<S: Source, F: RecordProcessorFactory> Supervised<S, F> {
         let mut keeping = JoinSet::new();
         keeping.spawn(keeper.run().instrument(Span::current()));
         let end = match wait(gate, handle.standing(), &job.stop, &cut).await {
-            ControlFlow::Continue(()) => run_driver(job, handle.standing(), &cut).await,
+            ControlFlow::Continue(()) => run_driver(job, &handle.cut_off(), &cut).await,
             ControlFlow::Break(end) => end,
         };
         // Whatever the end was: a keeper left alone would keep the lease for ever.
@@ -92,7 +92,7 @@ async fn wait(
 /// How it ended. `None`: it was cut off, or there is a defect of ours.
 async fn run_driver<S: Source, F: RecordProcessorFactory>(
     job: Job<S, F>,
-    standing: watch::Receiver<Standing>,
+    cut_off: &CancellationToken,
     cut: &CancellationToken,
 ) -> Option<End> {
     let key = job.shard.lease_key().clone();
@@ -110,7 +110,7 @@ async fn run_driver<S: Source, F: RecordProcessorFactory>(
             }
             None => None,
         },
-        () = cut_off(standing) => match timeout(LAST_WORDS, driving.join_next()).await {
+        () = cut_off.cancelled() => match timeout(LAST_WORDS, driving.join_next()).await {
             Ok(Some(Ok(end))) => Some(end),
             _ => {
                 warn!(lease_key = %key, "processor did not answer when it was cut off, it is dropped");
@@ -124,18 +124,6 @@ async fn run_driver<S: Source, F: RecordProcessorFactory>(
         }
         // It never ends.
         () = pulse.report_calls(report_after) => None,
-    }
-}
-
-/// Ends when the processor has had its time.
-async fn cut_off(mut standing: watch::Receiver<Standing>) {
-    if standing
-        .wait_for(|standing| *standing == Standing::CutOff)
-        .await
-        .is_err()
-    {
-        // The keeper has ended, which the driver hears of.
-        std::future::pending::<()>().await;
     }
 }
 

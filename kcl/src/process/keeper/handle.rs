@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::error::CheckpointError;
 use crate::events::{Bell, LossReason};
@@ -119,6 +120,7 @@ pub(crate) struct KeeperHandle {
     pub(super) lease_key: LeaseKey,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) standing: watch::Receiver<Standing>,
+    pub(super) cut_off: CancellationToken,
     pub(super) reach: Arc<AtomicU64>,
     pub(super) recovered: Arc<AtomicU64>,
     pub(super) delivered: Arc<AtomicU64>,
@@ -137,6 +139,12 @@ impl KeeperHandle {
     /// How the lease stands, now and from now on.
     pub(crate) fn standing(&self) -> watch::Receiver<Standing> {
         self.standing.clone()
+    }
+
+    /// Cancelled when the processor has had its time. Not told by [`standing`](Self::standing): of several who wait for the same
+    /// change a lot would decide who hears of it first, and a seed no longer say what happens.
+    pub(crate) fn cut_off(&self) -> CancellationToken {
+        self.cut_off.clone()
     }
 
     /// Whether the processor may be given more at `now`, judged by our own clock.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::handle::Reply;
@@ -39,6 +40,7 @@ pub(crate) struct Keeper {
     store: Arc<dyn LeaseStore>,
     commands: mpsc::Receiver<Command>,
     standing: watch::Sender<Standing>,
+    cut_off: CancellationToken,
     reach: Arc<AtomicU64>,
     recovered: Arc<AtomicU64>,
     /// Bytes since the last heartbeat.
@@ -72,11 +74,13 @@ impl Keeper {
             lease_key: held.lease().key.clone(),
             commands: sender,
             standing: watcher,
+            cut_off: CancellationToken::new(),
             reach: Arc::clone(&reach),
             recovered: Arc::default(),
             delivered: Arc::default(),
         };
         let recovered = Arc::clone(&handle.recovered);
+        let cut_off = handle.cut_off.clone();
         let throughput = Throughput::new(held.lease().throughput_kbps, now());
         let delivered = Arc::clone(&handle.delivered);
         let meter = outlet.counters.of_lease(&handle.lease_key);
@@ -93,6 +97,7 @@ impl Keeper {
                 store,
                 commands,
                 standing,
+                cut_off,
                 reach,
                 recovered,
                 delivered,
@@ -232,12 +237,15 @@ impl Keeper {
 
     fn show(&self) {
         self.reach_for(0);
-        let until = self.held.lost_at();
-        self.standing.send_replace(match self.hand_over.stage() {
+        let (until, stage) = (self.held.lost_at(), self.hand_over.stage());
+        self.standing.send_replace(match stage {
             Stage::Processing => Standing::Held { until },
             Stage::Asked => Standing::Wanted { until },
             Stage::CutOff => Standing::CutOff,
         });
+        if stage == Stage::CutOff {
+            self.cut_off.cancel();
+        }
     }
 }
 
