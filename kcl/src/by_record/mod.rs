@@ -47,6 +47,7 @@ mod answers;
 mod attend;
 mod builder;
 mod counts;
+mod handed_out;
 mod processor;
 mod received;
 mod saves;

@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures::Stream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::answers::Answers;
 use super::attend::DroppedUnanswered;
+use super::handed_out::HandedOut;
 use super::shared::Handler;
 use super::{ByRecord, ReceivedRecord};
 use crate::consumer::{Consumer, ConsumerBuilder, ConsumerHandle, RunSummary};
@@ -24,14 +25,13 @@ impl ConsumerBuilder {
     /// As [`for_each_record`](Self::for_each_record).
     pub fn stream(self) -> Result<RecordStream, ConfigError> {
         let rules = self.records.rules_of_stream();
-        // Bounded by the window of each shard: no more are begun.
-        let (sender, records) = mpsc::unbounded_channel();
+        let records = HandedOut::default();
+        let out = records.clone();
         let handler = Handler::of_calls(move |records| {
             let (token, answer) = oneshot::channel();
             // At once, in the order of the shard. Where the stream is gone the token goes with it.
             if let Some(record) = records.into_iter().next() {
-                let token = AckToken(token);
-                let _ = sender.send(AckRecord { record, token });
+                out.push(AckRecord::new(record, token));
             }
             Box::pin(async move {
                 match answer.await {
@@ -78,7 +78,7 @@ impl ConsumerBuilder {
 /// An item is an error only as the last one: what [`Consumer::run`] would have returned.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct RecordStream {
-    records: mpsc::UnboundedReceiver<AckRecord>,
+    records: HandedOut,
     handle: ConsumerHandle,
     consumer: Option<Box<Consumer<ByRecord>>>,
     running: JoinSet<Result<RunSummary, RunError>>,
@@ -105,7 +105,6 @@ impl RecordStream {
         self.handle.request_shutdown();
         self.consumer = None;
         self.records.close();
-        while self.records.recv().await.is_some() {}
         match self.running.join_next().await {
             Some(Ok(ended)) => ended.map(Some),
             Some(Err(defect)) if defect.is_panic() => resume_unwind(defect.into_panic()),
@@ -122,11 +121,8 @@ impl Stream for RecordStream {
         if let Some(consumer) = this.consumer.take() {
             this.running.spawn(consumer.run());
         }
-        while let Poll::Ready(Some(record)) = this.records.poll_recv(cx) {
-            // Its lease may be lost by now.
-            if record.is_held() {
-                return Poll::Ready(Some(Ok(record)));
-            }
+        if let Poll::Ready(record) = this.records.poll(cx) {
+            return Poll::Ready(Some(Ok(record)));
         }
         match this.running.poll_join_next(cx) {
             Poll::Pending => Poll::Pending,
@@ -156,6 +152,11 @@ pub struct AckRecord {
 }
 
 impl AckRecord {
+    pub(super) fn new(record: ReceivedRecord, answer: oneshot::Sender<Outcome>) -> Self {
+        let token = AckToken(answer);
+        Self { record, token }
+    }
+
     /// The record.
     #[must_use]
     pub fn record(&self) -> &ReceivedRecord {
