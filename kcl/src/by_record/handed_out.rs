@@ -44,7 +44,7 @@ impl HandedOut {
     }
 
     /// The next record that is waited for.
-    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<AckRecord> {
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<AckRecord> {
         let mut queue = self.queue();
         while let Some(record) = queue.records.pop_front() {
             if record.is_held() {
@@ -111,12 +111,12 @@ mod tests {
             out.push(record().0);
         }
         assert!(out.queue().records.len() <= LEAST_LOOK + 1);
-        let mut cx = Context::from_waker(Waker::noop());
+        let cx = Context::from_waker(Waker::noop());
         assert!(
-            matches!(out.poll(&mut cx), Poll::Ready(record) if record.is_held()),
+            matches!(out.poll(&cx), Poll::Ready(record) if record.is_held()),
             "this one is waited for"
         );
-        assert!(out.poll(&mut cx).is_pending());
+        assert!(out.poll(&cx).is_pending());
         drop(waited_for);
         out.close();
         out.push(record().0);
