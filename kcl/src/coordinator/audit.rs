@@ -40,6 +40,8 @@ pub(super) struct Auditor<S: Source, F> {
     audits: BTreeMap<Option<StreamId>, Audit>,
     /// Streams with a hole that could not be closed.
     partial: BTreeSet<Option<StreamId>>,
+    /// Streams that lacked leases when they were last looked at.
+    lacking: BTreeSet<Option<StreamId>>,
     rng: SmallRng,
 }
 
@@ -52,6 +54,7 @@ impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
             wake,
             audits: BTreeMap::new(),
             partial: BTreeSet::new(),
+            lacking: BTreeSet::new(),
         }
     }
 
@@ -84,6 +87,7 @@ impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
         let is_read = |id: &Option<StreamId>| streams.iter().any(|stream| stream.id() == id.as_ref());
         self.audits.retain(|id, _| is_read(id));
         self.partial.retain(is_read);
+        self.lacking.retain(is_read);
     }
 
     #[tracing::instrument(name = "kcl.shard_sync", skip_all)]
@@ -152,6 +156,11 @@ impl<S: Source, F: RecordProcessorFactory> Auditor<S, F> {
         if self.shop.config.children == ChildShards::AtOnce && findings.distrust.is_none() {
             wanted.extend(children_at_once(shards, &rows));
         }
+        match wanted.is_empty() {
+            true => self.lacking.remove(&id.cloned()),
+            false => self.lacking.insert(id.cloned()),
+        };
+        self.shop.counters.set(Metric::StreamsToSync, self.lacking.len());
         let created = create(&self.shop, stream, wanted).await?;
         match findings.hole.is_some() && created == 0 {
             true => self.partial.insert(id.cloned()),
@@ -217,7 +226,7 @@ pub(super) async fn create_missing<S: Source, F>(
 }
 
 /// How many of these leases were not there before.
-async fn create<S: Source, F>(
+pub(super) async fn create<S: Source, F>(
     shop: &Workshop<S, F>,
     stream: &Stream,
     planned: Vec<Lease>,

@@ -24,6 +24,7 @@ use crate::events::ConsumerEvent;
 use crate::fleet::Assignment;
 use crate::health::{ConsumerState, StreamPhase};
 use crate::lease::StreamId;
+use crate::metrics::Metric;
 use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
 use crate::processor::RecordProcessorFactory;
@@ -270,6 +271,13 @@ impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
             },
         };
         self.fail(target, phase, Some(pause));
+        if self.is_mine() {
+            let deleted = changes
+                .iter()
+                .filter(|change| matches!(change, Change::Delete { .. }));
+            let counters = &self.desk.shop.counters;
+            counters.add(Metric::MissingStreamsDeleted, deleted.count());
+        }
         self.apply(changes);
         self.publish();
     }
@@ -306,7 +314,12 @@ impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
             }
         }
         self.publish();
-        self.remove_condemned(table).await
+        let removed = self.remove_condemned(table).await;
+        let counters = &self.desk.shop.counters;
+        counters.set(Metric::ActiveStreams, self.roster.reading().len());
+        let going = self.roster.pending_deletion() + self.condemned.len();
+        counters.set(Metric::StreamsPendingDeletion, going);
+        removed
     }
 
     fn apply(&mut self, changes: Vec<Change>) {
@@ -351,13 +364,18 @@ impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
         }
     }
 
+    /// Whether it falls to this worker to delete leases.
+    fn is_mine(&self) -> bool {
+        match self.desk.membership.borrow().assignment() {
+            Assignment::Each => true,
+            Assignment::Leader => *self.desk.leads.borrow(),
+        }
+    }
+
     /// Deletes leases of streams that are done with: at once those that nobody holds, the others a failover time later, when
     /// whoever held them has had the time to leave.
     async fn remove_condemned(&mut self, table: &Listing) -> Result<(), StoreError> {
-        let is_mine = match self.desk.membership.borrow().assignment() {
-            Assignment::Each => true,
-            Assignment::Leader => *self.desk.leads.borrow(),
-        };
+        let is_mine = self.is_mine();
         if self.condemned.is_empty() {
             return Ok(());
         }
@@ -384,6 +402,11 @@ impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
             // It shows rows that are gone.
             self.table = None;
         }
+        let done = deleted
+            .keys()
+            .filter(|stream| !left.contains_key(*stream))
+            .count();
+        self.desk.shop.counters.add(Metric::DeletedStreams, done);
         for (stream, leases) in deleted {
             info!(stream = %stream, leases, "leases of a former stream deleted");
             self.ring(ConsumerEvent::StreamLeasesDeleted { stream, leases });

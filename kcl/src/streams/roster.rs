@@ -239,6 +239,11 @@ impl Roster {
         self.tracker.read().filter_map(stream).collect()
     }
 
+    /// How many streams are read until a wait is over, and have their leases deleted then.
+    pub(crate) fn pending_deletion(&self) -> usize {
+        self.tracker.pending_deletion()
+    }
+
     /// Streams that have leases, are not listed, and are not read.
     pub(crate) fn left_alone(&self) -> impl Iterator<Item = &StreamId> {
         self.in_table.iter().filter(|id| {

@@ -125,6 +125,15 @@ impl Tracker {
             .map(|(stream, _)| stream)
     }
 
+    /// How many streams are read until a wait is over, and have their leases deleted then.
+    #[must_use]
+    pub fn pending_deletion(&self) -> usize {
+        let waits = |(stream, state): &(&StreamId, &State)| {
+            matches!(state, State::Leaving(_)) && self.wait_of(stream).is_some()
+        };
+        self.known.iter().filter(waits).count()
+    }
+
     /// Changes the list of streams whose leases may be deleted; no effect under another policy.
     pub fn set_deletable(&mut self, deletable: BTreeSet<StreamId>) {
         if let FormerStreams::DeleteTheseAfter { streams, .. } = &mut self.former {
@@ -249,12 +258,18 @@ impl Tracker {
             .or_insert(State::Left);
     }
 
+    /// How long a stream is read after it left the list; `None`: for ever.
+    fn wait_of(&self, stream: &StreamId) -> Option<Duration> {
+        match &self.former {
+            FormerStreams::Keep => None,
+            FormerStreams::DeleteAfter(wait) => Some(*wait),
+            FormerStreams::DeleteTheseAfter { streams, wait } => streams.contains(stream).then_some(*wait),
+        }
+    }
+
     fn delete_if_due(&mut self, stream: &StreamId, now: Instant, changes: &mut Vec<Change>) {
-        let wait = match &self.former {
-            FormerStreams::Keep => return,
-            FormerStreams::DeleteAfter(wait) => *wait,
-            FormerStreams::DeleteTheseAfter { streams, wait } if streams.contains(stream) => *wait,
-            FormerStreams::DeleteTheseAfter { .. } => return,
+        let Some(wait) = self.wait_of(stream) else {
+            return;
         };
         match self.known.get(stream) {
             Some(State::Leaving(since)) if now.saturating_duration_since(*since) >= wait => {
@@ -359,13 +374,16 @@ mod tests {
             let start = origin();
             let mut tracker = Tracker::new(Unlisted::LeaveAlone, former.clone());
             let _ = tracker.on_list(&list(&[&a, &b]), &table(&[&a, &b]), start);
+            assert_eq!(tracker.pending_deletion(), 0, "all are listed");
             for minute in 0..10 {
                 let changes = tracker.on_list(&list(&[&b]), &table(&[&a, &b]), start + MINUTE * minute);
                 assert_eq!(changes, [], "{former:?}, minute {minute}");
                 assert_eq!(tracker.read().count(), 2, "it is read on");
+                assert_eq!(tracker.pending_deletion(), expected.len() / 2, "{former:?}");
             }
             let changes = tracker.on_list(&list(&[&b]), &table(&[&a, &b]), start + 10 * MINUTE);
             assert_eq!(changes, expected, "{former:?}");
+            assert_eq!(tracker.pending_deletion(), 0, "it is for others to do");
             assert_eq!(
                 tracker.on_list(&list(&[&b]), &table(&[&b]), start + 11 * MINUTE),
                 []

@@ -104,8 +104,18 @@ pub enum Metric {
     AssignmentTime,
     /// 1 while this worker leads.
     IsLeader,
-    /// 1 while hash keys of the stream have no lease.
+    /// Streams with hash keys that have no lease.
     PartialLeases,
+    /// Streams for which this worker's last comparison of shards and leases asked for new leases.
+    StreamsToSync,
+    /// Streams that are read, of an application of several.
+    ActiveStreams,
+    /// Streams that are read no more, or only until a wait is over, and whose leases are to be deleted then.
+    StreamsPendingDeletion,
+    /// Streams that this worker deletes the leases of because the service knows them no more.
+    MissingStreamsDeleted,
+    /// Streams of whose leases this worker deleted the last.
+    DeletedStreams,
     /// Metrics rows that could not be written.
     FailedReports,
     /// 1 for a metrics row that was written, 0 for one that was not.
@@ -169,7 +179,7 @@ pub(super) const OF_SHARD: usize = 20;
 
 impl Metric {
     /// Each of them: those of a shard first, lag before all.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 59] = [
         Self::MillisBehindLatest,
         Self::RecordsProcessed,
         Self::DataBytesProcessed,
@@ -219,6 +229,11 @@ impl Metric {
         Self::AssignmentTime,
         Self::IsLeader,
         Self::PartialLeases,
+        Self::StreamsToSync,
+        Self::ActiveStreams,
+        Self::StreamsPendingDeletion,
+        Self::MissingStreamsDeleted,
+        Self::DeletedStreams,
         Self::FailedReports,
         Self::ReportSuccess,
         Self::ReportTime,
@@ -389,6 +404,21 @@ impl Metric {
                 Summary,
                 Level,
             ),
+            Self::StreamsToSync => ("PeriodicShardSyncManager", "NumStreamsToSync", Summary, Level),
+            Self::ActiveStreams => ("MultiStreamTracker", "ActiveStreams.Count", Summary, Level),
+            Self::StreamsPendingDeletion => (
+                "MultiStreamTracker",
+                "StreamsPendingDeletion.Count",
+                Summary,
+                Level,
+            ),
+            Self::MissingStreamsDeleted => (
+                "MultiStreamTracker",
+                "NonExistingStreamDelete.Count",
+                Summary,
+                Amount,
+            ),
+            Self::DeletedStreams => ("MultiStreamTracker", "DeletedStreams.Count", Summary, Amount),
             Self::FailedReports => (
                 "WorkerMetricStatsReporter",
                 "InMemoryMetricStatsReporterFailure",
