@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::by_record::{Counting, Fittings, RecordCounts};
-use crate::config::{ConsumerConfig, RecordOptions, Streams};
+use crate::config::{ChildShards, ConsumerConfig, RecordOptions, Streams};
 use crate::coordinator::Worker;
 use crate::cost::{self, CostForecast, Outlook};
 use crate::dead_letter::Sink;
@@ -77,8 +77,9 @@ impl<F: RecordProcessorFactory> Consumer<F> {
         }
     }
 
-    /// What a fleet of `workers` such workers, at rest over `leases` unfinished shards, will ask of DynamoDB. Where a new
-    /// application would have a leader, with one. Checkpoints are not counted: they take the place of heartbeats.
+    /// What a fleet of `workers` such workers, at rest over `leases` unfinished shards, will ask of DynamoDB, and how often it will
+    /// list shards. Where a new application would have a leader, with one. Checkpoints are not counted: they take the place of
+    /// heartbeats. Listings are those of one stream; for several set [`Outlook::streams`] and forecast anew.
     #[must_use]
     pub fn cost_forecast(&self, leases: u32, workers: u32) -> CostForecast {
         let config = &self.worker.shop.config;
@@ -92,6 +93,8 @@ impl<F: RecordProcessorFactory> Consumer<F> {
         let mut outlook = Outlook::new(leases, workers);
         outlook.failover = config.leasing.failover;
         outlook.scan_interval = pace.steady(leases, workers > 1);
+        outlook.audit_interval = config.coordination.shard_sync_interval;
+        outlook.children_at_once = config.children == ChildShards::AtOnce;
         outlook.coordination = match (self.tableless, private, led) {
             (true, _, _) => cost::Coordination::NoTable,
             (false, true, _) => cost::Coordination::Private,

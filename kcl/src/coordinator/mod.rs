@@ -12,6 +12,7 @@
 
 mod assign;
 mod audit;
+mod early;
 mod heart;
 mod leader;
 mod membership;
@@ -41,13 +42,14 @@ use tracing::{Instrument as _, error, info};
 
 use self::assign::Assigner;
 use self::audit::Auditor;
+use self::early::find_children;
 use self::heart::Heart;
 use self::leader::Leader;
 use self::membership::{Membership, follow};
 use self::reporter::report;
 use self::shards::{Shards, Then};
 use self::streams::Desk;
-use crate::config::Streams;
+use crate::config::{ChildShards, Streams};
 use crate::consumer::{RunEnd, RunSummary};
 use crate::error::RunError;
 use crate::events::ConsumerEvent;
@@ -149,6 +151,10 @@ impl<S: Source, F: RecordProcessorFactory> Worker<S, F> {
                 floor: floor.clone(),
             };
             offices.auditing.spawn(desk.run());
+        }
+        if shop.config.children == ChildShards::AtOnce {
+            let finding = find_children(Arc::clone(&shop), Arc::downgrade(&board), Arc::clone(&news));
+            offices.auditing.spawn(finding);
         }
         if let Some(heart) = heart {
             shards.live_by(heart.life());

@@ -1,9 +1,11 @@
-//! What a fleet will ask of DynamoDB, before it does: requests and capacity units per second, by purpose.
+//! What a fleet will ask of DynamoDB, before it does: requests and capacity units per second, by purpose. Beside that, how often it
+//! will ask Kinesis for shards.
 //!
 //! # Formulas
 //! With L leases, W workers, f the failover time, p the heartbeat period that follows from it
 //! ([`Pace::period`](crate::lease::renewal::Pace::period)), c the time between two checkpoints of a shard, s the time
-//! between two looks at the table, and P the pages of one look (1 MiB each):
+//! between two looks at the table, P the pages of one look (1 MiB each), a the time between two audits, S streams, and Q the
+//! pages of one listing of shards (1,000 shards each, finished ones too):
 //!
 //! | purpose | requests per second |
 //! | --- | --- |
@@ -14,7 +16,8 @@
 //! | discovery under a leader | (W − 1) / s |
 //! | reports | W / 30 s |
 //! | lock | 1 / 30 s + (W − 1) / 5 s |
-//! | audit | P / 120 s for each that audits |
+//! | audit | P / a for each that audits |
+//! | listings of shards | S Q / a for each that audits; with children beside their parents also W Q · min(S / min(a, 10 s), 5 / s) |
 //!
 //! A write of up to 1 KiB is one write unit; a read is half a unit for each 4 KiB, eventually consistent, and one where
 //! it must be consistent. Changes of ownership are not counted: a fleet at rest has none. Source of units and page
@@ -24,6 +27,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::lease::renewal::Pace;
+use crate::shard_sync::early;
 
 /// What a forecast is made from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,6 +49,12 @@ pub struct Outlook {
     pub consistent_scans: bool,
     /// Size of one lease row, in bytes. Default 600: keys, owner, counters, checkpoint, parents, hash keys.
     pub row_bytes: u32,
+    /// How often shards and leases are compared (KCL: `leasesRecoveryAuditorExecutionFrequencyMillis`).
+    pub audit_interval: Duration,
+    /// Streams that are read.
+    pub streams: u32,
+    /// Whether child shards are read beside their parents, for which each worker lists shards.
+    pub children_at_once: bool,
 }
 
 impl Outlook {
@@ -60,6 +70,9 @@ impl Outlook {
             scan_interval: Duration::from_secs(2),
             consistent_scans: true,
             row_bytes: 600,
+            audit_interval: AUDIT,
+            streams: 1,
+            children_at_once: false,
         }
     }
 }
@@ -142,6 +155,16 @@ impl CostForecast {
         })
     }
 
+    /// Requests to Kinesis per second that list shards (`ListShards`), of the whole fleet. They cost nothing, and a process keeps
+    /// below ten a second.
+    #[must_use]
+    pub fn shard_listings(&self) -> f64 {
+        match self.outlook.coordination {
+            Coordination::NoTable => 0.0,
+            _ => Sum(self.outlook).shard_listings(),
+        }
+    }
+
     /// Requests per second for each lease.
     #[must_use]
     pub fn requests_per_lease(&self) -> f64 {
@@ -184,6 +207,12 @@ impl fmt::Display for CostForecast {
                 read_units: self.total().read_units / f64::from(self.outlook.leases.max(1)),
                 write_units: self.total().write_units / f64::from(self.outlook.leases.max(1)),
             },
+        )?;
+        writeln!(
+            f,
+            "{:<12} {:>12.3} of kinesis",
+            "list shards",
+            self.shard_listings()
         )
     }
 }
@@ -244,8 +273,24 @@ impl Sum {
     }
 
     fn audit(&self) -> Rate {
+        self.table_reads(self.audits())
+    }
+
+    /// Of all streams together, each second.
+    fn audits(&self) -> f64 {
         let auditors = if self.has_leader() { 1.0 } else { self.workers() };
-        self.table_reads(auditors / AUDIT.as_secs_f64())
+        auditors / self.0.audit_interval.as_secs_f64().max(0.001)
+    }
+
+    fn shard_listings(&self) -> f64 {
+        let streams = self.0.streams.max(1);
+        let pages = self.0.leases.div_ceil(streams).div_ceil(LISTED).max(1);
+        let audits = self.audits() * f64::from(streams);
+        let early = match self.0.children_at_once {
+            true => self.workers() * early::Pace::new(self.0.audit_interval).requests_per_second(streams),
+            false => 0.0,
+        };
+        (audits + early) * f64::from(pages)
     }
 
     /// So many looks at the whole table each second.
@@ -322,6 +367,8 @@ const LOCK_HEARTBEAT: Duration = Duration::from_secs(30);
 const LOCK_WATCH: Duration = Duration::from_secs(5);
 /// Source: KCL, `leasesRecoveryAuditorExecutionFrequencyMillis`.
 const AUDIT: Duration = Duration::from_secs(120);
+/// Shards of one page. Source: AWS API reference, `ListShards`: 1,000 unless asked otherwise.
+const LISTED: u32 = 1_000;
 
 #[cfg(test)]
 mod tests {
@@ -414,12 +461,40 @@ mod tests {
     }
 
     #[test]
+    fn children_at_once_cost_listings_of_each_worker() {
+        let with = |children_at_once, streams, leases| {
+            let outlook = Outlook {
+                children_at_once,
+                streams,
+                ..Outlook::new(leases, 3)
+            };
+            CostForecast::new(outlook).shard_listings()
+        };
+        near(with(false, 1, 8), 3.0 / 120.0);
+        near(with(true, 1, 8), 3.0 / 120.0 + 3.0 / 10.0);
+        near(with(true, 1, 2_500), 3.0 * (3.0 / 120.0 + 3.0 / 10.0));
+        near(with(true, 200, 200), 200.0 * 3.0 / 120.0 + 3.0 * 5.0);
+        let requests = |children_at_once| {
+            let outlook = Outlook {
+                children_at_once,
+                ..Outlook::new(8, 3)
+            };
+            CostForecast::new(outlook).total().requests
+        };
+        near(requests(true), requests(false));
+    }
+
+    #[test]
     fn without_a_table_nothing_is_asked() {
         let outlook = Outlook {
             coordination: Coordination::NoTable,
             ..Outlook::new(8, 1)
         };
-        assert_eq!(CostForecast::new(outlook).total(), Rate::default());
+        let forecast = CostForecast::new(outlook);
+        assert_eq!(
+            (forecast.total(), forecast.shard_listings()),
+            (Rate::default(), 0.0)
+        );
     }
 
     #[test]

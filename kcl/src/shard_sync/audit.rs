@@ -112,7 +112,8 @@ impl Audit {
     }
 }
 
-fn distrust(shards: &ShardGraph) -> Option<Distrust> {
+/// Whether a listing is one that no stream can have.
+pub(super) fn distrust(shards: &ShardGraph) -> Option<Distrust> {
     if shards.is_empty() {
         return Some(Distrust::Empty);
     }

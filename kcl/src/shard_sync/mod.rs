@@ -6,6 +6,7 @@
 //!  leases ────────────────────┼─> cleanup::removable     finished leases that nobody needs
 //!                             └─> coverage::HoleWatch    hash keys that no unfinished lease covers
 //!  GetRecords at the end of a shard ──> children::child_leases
+//!  children beside their parents ─────> early::early_leases
 //! ```
 //!
 //! [`audit`] does all of this round after round, with confidence before deeds. [`view`] picks one stream's rows from a
@@ -19,6 +20,7 @@ pub mod budget;
 pub mod children;
 pub mod cleanup;
 pub mod coverage;
+pub mod early;
 pub mod graph;
 pub mod plan;
 pub mod recreated;

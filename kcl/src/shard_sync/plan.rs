@@ -99,7 +99,7 @@ pub fn missing_leases(shards: &ShardGraph, listing: &Listing, start: Start) -> S
 }
 
 /// The leases of shards that are to be read beside their parents, generation after generation: each that has none while all its listed
-/// parents have one, from its beginning.
+/// parents have one and are closed, from its beginning.
 ///
 /// A lease that was removed because its shard is done does not come back: its parents' leases were removed before it.
 #[must_use]
@@ -110,8 +110,9 @@ pub fn children_at_once(shards: &ShardGraph, listing: &Listing) -> Vec<Lease> {
         let before = made.len();
         for shard in shards.shards() {
             let has = |id: &ShardId| leased.has(id) || made.contains(id);
+            let may_follow = |parent: &Shard| parent.closed && has(&parent.id);
             let mut parents = shards.parents(shard).peekable();
-            if !has(&shard.id) && parents.peek().is_some() && parents.all(|parent| has(&parent.id)) {
+            if !has(&shard.id) && parents.peek().is_some() && parents.all(may_follow) {
                 made.insert(&shard.id);
             }
         }

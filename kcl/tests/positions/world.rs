@@ -26,6 +26,8 @@ pub(crate) struct World {
     pub(crate) prepare: Mutex<Option<Bytes>>,
     /// The record that no batch is processed with.
     pub(crate) poison: Mutex<Option<String>>,
+    /// The record that takes so long.
+    pub(crate) pace: Mutex<Option<(&'static str, Duration)>>,
 }
 
 impl World {
@@ -69,6 +71,10 @@ impl RecordProcessor for Witness {
             let data = String::from_utf8(record.data().to_vec())?;
             if self.0.poison.lock().unwrap().as_ref() == Some(&data) {
                 return Err("as told".into());
+            }
+            let pace = *self.0.pace.lock().unwrap();
+            if let Some((_, pause)) = pace.filter(|(slow, _)| *slow == data) {
+                sleep(pause).await;
             }
             let seen = (data, record.position().clone());
             self.0.seen.lock().unwrap().push(seen);
@@ -172,9 +178,12 @@ pub(crate) fn key() -> LeaseKey {
     LeaseKey::of_shard(&ShardId::from_number(0))
 }
 
+pub(crate) fn store(local: &InProcess) -> DynamoDbLeaseStore {
+    DynamoDbLeaseStore::new(local.dynamodb_client(), "app")
+}
+
 pub(crate) async fn checkpoint(local: &InProcess) -> Checkpoint {
-    let store = DynamoDbLeaseStore::new(local.dynamodb_client(), "app");
-    store.get(&key()).await.unwrap().unwrap().checkpoint
+    store(local).get(&key()).await.unwrap().unwrap().checkpoint
 }
 
 pub(crate) fn after(number: &SequenceNumber) -> Checkpoint {
