@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::decode::{Decoded, decode};
-use crate::envelope;
+use crate::digested::Digested;
+use crate::envelope::{Sealed, sealed};
 use crate::hash_key::{HashKey, HashKeyRange};
 
 /// What to do with an aggregate of which a record lies outside the hash range of the shard it was read
@@ -34,8 +35,8 @@ pub enum OutOfRange {
 /// Unpacks the data of one Kinesis record.
 ///
 /// `range` is what the shard owns which the record was read from; [`HashKeyRange::FULL`] where that is not
-/// known. A hash key is computed only if the range and the policy need it, and once for each entry of the
-/// aggregate's key table.
+/// known. Hash keys are computed only if the range and the policy need them, once for each entry of the
+/// aggregate's key table, four neighbours of it at a time.
 ///
 /// Data is not copied: the sub-records share the memory of `data` and keep it alive. An aggregate is
 /// unpacked once; a sub-record that looks like an aggregate is user data.
@@ -44,9 +45,41 @@ pub enum OutOfRange {
 /// under 100 bytes for each sub-record, and for each key its text and under 120 bytes. At worst, in an
 /// aggregate made of nothing but empty records with empty keys, that is about 25 times its length.
 pub fn deaggregate(data: Bytes, range: &HashKeyRange, policy: OutOfRange) -> Deaggregated {
+    let is_sound = sealed(&data).is_ok_and(Sealed::is_sound);
+    unpack(data, is_sound, range, policy)
+}
+
+/// Unpacks the data of many Kinesis records, each as [`deaggregate`] would, in their order and each with what came along with
+/// it: its sequence number, for example.
+///
+/// The digests of four aggregates at a time cost half as much as one by one, so this is the way for the records of a request. It
+/// looks ahead by four aggregates for that, and unpacks each when it is asked for.
+///
+/// ```
+/// use bytes::Bytes;
+/// use kinesis_aggregation::{Deaggregated, HashKeyRange, OutOfRange, deaggregate_all};
+///
+/// let records = [("49590338271490256608", Bytes::from("plain"))];
+/// for (number, unpacked) in deaggregate_all(records, HashKeyRange::FULL, OutOfRange::DropAggregate) {
+///     assert!(matches!(unpacked, Deaggregated::Raw { .. }), "{number}");
+/// }
+/// ```
+pub fn deaggregate_all<T>(
+    records: impl IntoIterator<Item = (T, Bytes)>,
+    range: HashKeyRange,
+    policy: OutOfRange,
+) -> impl Iterator<Item = (T, Deaggregated)> {
+    Digested::of(records.into_iter())
+        .map(move |(tag, data, is_sound)| (tag, unpack(data, is_sound, &range, policy)))
+}
+
+/// Unpacks data of which it is known whether its digest is right.
+fn unpack(data: Bytes, is_sound: bool, range: &HashKeyRange, policy: OutOfRange) -> Deaggregated {
     let checked = (policy != OutOfRange::Deliver).then_some(range);
-    let decoded =
-        envelope::open(&data).and_then(|body| decode(&data, body, checked).map_err(RawReason::Malformed));
+    let decoded = sealed(&data).and_then(|sealed| match is_sound {
+        true => decode(&data, sealed.body, checked).map_err(RawReason::Malformed),
+        false => Err(RawReason::DigestMismatch),
+    });
     let Decoded {
         records,
         first_outside,

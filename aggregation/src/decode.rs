@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::deaggregate::{MalformedReason, SubRecord};
 use crate::hash_key::{HashKey, HashKeyRange};
+use crate::md5_lanes::LANES;
 use crate::proto::{body, record, tag};
 use crate::wire::{InvalidWire, Reader, WireType};
 
@@ -44,10 +45,10 @@ pub(crate) fn decode(
             .explicit_hash_key
             .map(|index| tables.explicit_hash_key(index))
             .transpose()?;
-        let key = tables.partition_key(fields.partition_key)?;
+        let partition_key = tables.partition_key(fields.partition_key, &records)?;
         let in_range = match range {
             Some(range) => {
-                let hash_key = explicit_hash_key.unwrap_or_else(|| key.hash_key());
+                let hash_key = explicit_hash_key.unwrap_or_else(|| tables.hash_key(fields.partition_key));
                 let inside = range.contains(hash_key);
                 if !inside && first_outside.is_none() {
                     first_outside = Some((place, hash_key));
@@ -58,7 +59,7 @@ pub(crate) fn decode(
             None => checked.map(|_| true),
         };
         records.push(SubRecord {
-            partition_key: Arc::clone(&key.text),
+            partition_key,
             explicit_hash_key,
             data: data.slice_ref(fields.data),
             sub_sequence_number: place as u64,
@@ -110,17 +111,12 @@ impl Counts {
 /// The key tables.
 struct Tables<'a> {
     partition_keys: Vec<&'a str>,
+    /// For each partition key the place of the first record that names it, plus one, or 0: records of one key share its text.
+    named_by: Vec<u32>,
+    /// The hash keys of the partition keys, by fours, once one of the four is asked for.
+    hash_keys: Vec<Option<[HashKey; LANES]>>,
     /// `None` where the text is not a hash key, which matters only if a record names it.
     explicit_hash_keys: Vec<Option<HashKey>>,
-    /// For each partition key its place in `used` plus one, or 0.
-    use_of: Vec<u32>,
-    used: Vec<UsedKey>,
-}
-
-/// A partition key that a record names.
-struct UsedKey {
-    text: Arc<str>,
-    hash_key: Option<HashKey>,
 }
 
 impl<'a> Tables<'a> {
@@ -143,33 +139,43 @@ impl<'a> Tables<'a> {
                 None => break,
             }
         }
-        let use_of = alloc::vec![0; partition_keys.len()];
         Ok(Self {
+            named_by: alloc::vec![0; partition_keys.len()],
+            hash_keys: alloc::vec![None; partition_keys.len().div_ceil(LANES)],
             partition_keys,
             explicit_hash_keys,
-            use_of,
-            used: Vec::with_capacity(counts.partition_keys.min(counts.records)),
         })
     }
 
-    fn partition_key(&mut self, index: usize) -> Result<&mut UsedKey, MalformedReason> {
-        let text = *self
-            .partition_keys
-            .get(index)
-            .ok_or(MalformedReason::PartitionKeyIndex)?;
-        let place = match self.use_of[index] {
-            0 => {
-                self.used.push(UsedKey {
-                    text: Arc::from(text),
-                    hash_key: None,
-                });
-                // Beyond four thousand million keys they would merely not be shared.
-                self.use_of[index] = u32::try_from(self.used.len()).unwrap_or(0);
-                self.used.len() - 1
-            }
-            place_plus_one => place_plus_one as usize - 1,
+    /// The text of a partition key, for the record that comes after these.
+    fn partition_key(&mut self, index: usize, records: &[SubRecord]) -> Result<Arc<str>, MalformedReason> {
+        let (Some(named_by), Some(text)) = (self.named_by.get_mut(index), self.partition_keys.get(index))
+        else {
+            return Err(MalformedReason::PartitionKeyIndex);
         };
-        Ok(&mut self.used[place])
+        let first = (*named_by as usize)
+            .checked_sub(1)
+            .and_then(|place| records.get(place));
+        if let Some(first) = first {
+            return Ok(Arc::clone(&first.partition_key));
+        }
+        // Beyond four thousand million records they would merely not be shared.
+        *named_by = u32::try_from(records.len() + 1).unwrap_or(0);
+        Ok(Arc::from(*text))
+    }
+
+    /// The hash key of a partition key that is in the table. Writers name keys in the order of the table, so those beside it are
+    /// asked for next, and four cost less than two.
+    fn hash_key(&mut self, index: usize) -> HashKey {
+        let first = index - index % LANES;
+        let four = self.hash_keys[index / LANES].get_or_insert_with(|| {
+            let key = |place: usize| self.partition_keys.get(first + place).map_or("", |text| *text);
+            match self.partition_keys.len() - first {
+                1 => [HashKey::of_partition_key(key(0)); LANES],
+                _ => HashKey::of_four_partition_keys(core::array::from_fn(|place| key(place).as_bytes())),
+            }
+        });
+        four[index % LANES]
     }
 
     fn explicit_hash_key(&self, index: usize) -> Result<HashKey, MalformedReason> {
@@ -178,14 +184,6 @@ impl<'a> Tables<'a> {
             .get(index)
             .ok_or(MalformedReason::ExplicitHashKeyIndex)?;
         entry.ok_or(MalformedReason::ExplicitHashKey)
-    }
-}
-
-impl UsedKey {
-    fn hash_key(&mut self) -> HashKey {
-        *self
-            .hash_key
-            .get_or_insert_with(|| HashKey::of_partition_key(&self.text))
     }
 }
 

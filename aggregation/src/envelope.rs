@@ -25,18 +25,33 @@ pub const OUTER_PARTITION_KEY: &str = "a";
 /// The body itself is not looked at. The digest is computed only where the magic fits, so asking costs
 /// nothing for ordinary data.
 pub fn looks_like_aggregate(data: &[u8]) -> bool {
-    open(data).is_ok()
+    sealed(data).is_ok_and(Sealed::is_sound)
 }
 
-/// The body inside the envelope.
-pub(crate) fn open(data: &[u8]) -> Result<&[u8], RawReason> {
-    let (body, digest) = data
-        .strip_prefix(&MAGIC)
+/// What may be an aggregate: magic, a body, and what should be its digest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sealed<'a> {
+    pub(crate) body: &'a [u8],
+    digest: &'a [u8; DIGEST_LEN],
+}
+
+/// The parts of the envelope, if there is one.
+pub(crate) fn sealed(data: &[u8]) -> Result<Sealed<'_>, RawReason> {
+    data.strip_prefix(&MAGIC)
         .and_then(|rest| rest.split_last_chunk::<DIGEST_LEN>())
         .filter(|(body, _)| !body.is_empty())
-        .ok_or(RawReason::NotAggregate)?;
-    if md5_of(body) != *digest {
-        return Err(RawReason::DigestMismatch);
+        .map(|(body, digest)| Sealed { body, digest })
+        .ok_or(RawReason::NotAggregate)
+}
+
+impl Sealed<'_> {
+    /// Whether its digest is right.
+    pub(crate) fn is_sound(self) -> bool {
+        self.has(&md5_of(self.body))
     }
-    Ok(body)
+
+    /// The same, where the digest of the body is known.
+    pub(crate) fn has(self, digest: &[u8; DIGEST_LEN]) -> bool {
+        self.digest == digest
+    }
 }

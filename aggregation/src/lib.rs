@@ -55,6 +55,7 @@ extern crate alloc;
 mod aggregate;
 mod deaggregate;
 mod decode;
+mod digested;
 mod envelope;
 mod hash_key;
 mod key_index;
@@ -75,7 +76,7 @@ struct Readme;
 pub use aggregate::{AggregateBuilder, Full, SealedAggregate, write_digests};
 pub use deaggregate::{
     Deaggregated, DroppedAggregate, HandedBackAggregate, MalformedReason, OutOfRange, RawReason, SubRecord,
-    SubRecordParts, deaggregate,
+    SubRecordParts, deaggregate, deaggregate_all,
 };
 pub use envelope::{DIGEST_LEN, ENVELOPE_LEN, MAGIC, OUTER_PARTITION_KEY, looks_like_aggregate};
 pub use hash_key::{HashKey, HashKeyError, HashKeyRange, HashKeyRangeError};

@@ -11,7 +11,7 @@ use crate::endpoint::Endpoint;
 use crate::meter::Figures;
 use crate::producer::Tickets;
 use crate::workload::Workload;
-use crate::{BoxError, consumer, consumer_floor, low_rate, memory, producer};
+use crate::{BoxError, consumer, consumer_floor, idle, low_rate, memory, producer};
 
 /// Who does the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,6 +38,10 @@ pub(crate) enum Who {
     FanOut,
     /// The bare client subscribing to the same records.
     FanOutFloor,
+    /// Our consumer, with nothing to read; `--records` are the seconds.
+    Idle,
+    /// The bare clients sending the requests of one that has nothing to read.
+    IdleFloor,
 }
 
 /// The arguments of one case.
@@ -107,6 +111,8 @@ impl Case {
             Who::FanOut => runtime.block_on(consumer::ours(self, Retrieval::FanOut)),
             Who::ConsumerFloor => runtime.block_on(consumer_floor::polling(self)),
             Who::FanOutFloor => runtime.block_on(consumer_floor::fan_out(self)),
+            Who::Idle => runtime.block_on(idle::ours(self)),
+            Who::IdleFloor => runtime.block_on(idle::floor(self)),
         }?;
         println!("{}", figures.to_json());
         Ok(())

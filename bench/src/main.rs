@@ -6,7 +6,7 @@
 //! computes the MD5 sums nobody can avoid: one for each key, one for each aggregate.
 //!
 //! `bench endpoint-cost` asks what the endpoint itself costs; `bench memory` what records in flight take while the
-//! endpoint is down.
+//! endpoint is down; `bench idle` what a worker takes that has nothing to read.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
@@ -20,6 +20,7 @@ mod consumer_floor;
 mod consumers;
 mod endpoint;
 mod endpoint_cost;
+mod idle;
 mod low_rate;
 mod memory;
 mod meter;
@@ -46,6 +47,8 @@ struct Cli {
 enum Command {
     /// The consumer beside its floor, by polling and by enhanced fan-out.
     Consumers,
+    /// A worker at rest beside the bare clients that send the same requests.
+    Idle,
     /// CPU of the endpoint itself per GB put, beside that of ferrokinesis.
     EndpointCost,
     /// Memory of records in flight while the endpoint is down, beside what they are counted for.
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Some(Command::Endpoint { engine }) => endpoint::serve(engine),
         Some(Command::Case(case)) => case.run(),
         Some(Command::Consumers) => consumers::run(if cli.quick { 1 } else { cli.rounds.max(1) }, cli.quick),
+        Some(Command::Idle) => idle::run(if cli.quick { 1 } else { cli.rounds.max(1) }, cli.quick),
         None => everything(if cli.quick { 1 } else { cli.rounds.max(1) }, cli.quick),
     };
     match outcome {

@@ -21,8 +21,10 @@ pub(crate) struct Figures {
     pub(crate) bytes: u64,
     /// Kinesis records.
     pub(crate) kinesis_records: u64,
-    /// PutRecords or GetRecords calls.
+    /// PutRecords or GetRecords calls, or all to Kinesis.
     pub(crate) requests: u64,
+    /// To the lease table.
+    pub(crate) dynamodb_requests: u64,
     /// The resident set before the work.
     pub(crate) rest_megabytes: f64,
     /// From put to outcome: half of the records, and all but one in a hundred, in milliseconds.
@@ -50,6 +52,7 @@ impl Figures {
             "bytes": self.bytes,
             "kinesis_records": self.kinesis_records,
             "requests": self.requests,
+            "dynamodb_requests": self.dynamodb_requests,
             "rest_megabytes": self.rest_megabytes,
             "p50_ms": self.p50_ms,
             "p99_ms": self.p99_ms,
@@ -75,6 +78,7 @@ impl Figures {
             bytes: count("bytes")?,
             kinesis_records: count("kinesis_records")?,
             requests: count("requests")?,
+            dynamodb_requests: count("dynamodb_requests")?,
             rest_megabytes: float("rest_megabytes")?,
             p50_ms: float("p50_ms")?,
             p99_ms: float("p99_ms")?,

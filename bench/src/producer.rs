@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aws_sdk_kinesis::config::retry::RetryConfig;
-use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Intercept, Region};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use aws_sdk_kinesis::{Client, Config};
@@ -21,14 +21,19 @@ use crate::workload::Events;
 
 /// The client of every case: static credentials, no retries of its own.
 pub(crate) fn client(endpoint: &str, recorder: Option<&Recorder>) -> Client {
+    client_with(endpoint, recorder.cloned())
+}
+
+/// The same with somebody who looks at each request.
+pub(crate) fn client_with(endpoint: &str, witness: Option<impl Intercept + 'static>) -> Client {
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::from_static("us-east-1"))
         .credentials_provider(Credentials::new("bench", "bench", None, None, "bench"))
         .retry_config(RetryConfig::disabled())
         .endpoint_url(endpoint);
-    if let Some(recorder) = recorder {
-        config = config.interceptor(recorder.clone());
+    if let Some(witness) = witness {
+        config = config.interceptor(witness);
     }
     Client::from_conf(config.build())
 }

@@ -126,29 +126,27 @@ fn trickle(rounds: usize, quick: bool) -> Result<Option<String>, BoxError> {
 }
 
 pub(crate) fn create_streams(endpoint: &Endpoint) -> Result<(), BoxError> {
+    ["ours", "floor"]
+        .into_iter()
+        .try_for_each(|stream| create_stream(endpoint, stream, SHARDS))
+}
+
+/// Makes a stream and waits until it lists its shards.
+pub(crate) fn create_stream(endpoint: &Endpoint, stream: &str, shards: i32) -> Result<(), BoxError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let client = crate::producer::client(&endpoint.kinesis, None);
     runtime.block_on(async {
-        for stream in ["ours", "floor"] {
-            client
-                .create_stream()
-                .stream_name(stream)
-                .shard_count(SHARDS)
-                .send()
-                .await?;
-            while !client
-                .list_shards()
-                .stream_name(stream)
-                .send()
-                .await
-                .is_ok_and(|l| l.shards().len() == SHARDS as usize)
-            {
-                tokio::task::yield_now().await;
+        let create = client.create_stream().stream_name(stream).shard_count(shards);
+        create.send().await?;
+        loop {
+            let listed = client.list_shards().stream_name(stream).send().await;
+            if listed.is_ok_and(|listed| listed.shards().len() == shards as usize) {
+                return Ok(());
             }
+            tokio::task::yield_now().await;
         }
-        Ok(())
     })
 }
 

@@ -43,8 +43,17 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(length, target)
             .with_style(style)
             .with_prefix(title);
-        bar.enable_steady_tick(Duration::from_millis(200));
+        // A tick is a thread that wakes up, also where nothing is drawn.
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
         Self { bar }
+    }
+
+    /// Whether anybody sees it.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        !self.bar.is_hidden()
     }
 
     /// So far.

@@ -229,6 +229,14 @@ impl RecordBatch {
         self.records().last().map(ClientRecord::position)
     }
 
+    /// Room for so many records altogether: they are large, and moving them costs.
+    pub(crate) fn make_room(&mut self, records: usize) {
+        let more = records.saturating_sub(self.records.len());
+        if more > 0 {
+            Arc::make_mut(&mut self.records).reserve_exact(more);
+        }
+    }
+
     /// Puts the records that follow behind these. Before either of them is [kept](Self::keep).
     pub(crate) fn append(&mut self, next: Self) {
         let Self {

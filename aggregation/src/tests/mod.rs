@@ -5,5 +5,6 @@ mod arbitrary_bytes;
 mod decoder;
 mod encoder;
 mod hash_ranges;
+mod many;
 mod model;
 mod packing;

@@ -261,6 +261,9 @@ async fn show_progress(args: &ConsumeArgs, journal: &Journal) {
         .expect
         .map_or(Unit::Open, |expected| Unit::Events(expected.get()));
     let progress = Progress::new("consume", unit);
+    if !progress.is_shown() {
+        return std::future::pending().await;
+    }
     let mut ticks = tokio::time::interval(Duration::from_millis(200));
     loop {
         ticks.tick().await;

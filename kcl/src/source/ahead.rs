@@ -134,17 +134,27 @@ impl Shelf {
     }
 
     fn take(&self, max_records: usize) -> Option<Shelved> {
-        let mut stock = self.stock();
-        let mut first = stock.batches.pop_front()?;
-        while let Some(next) = stock.batches.front()
-            && first.batch.records.len() + next.batch.records.len() <= max_records
-            && let Some(next) = stock.batches.pop_front()
-        {
+        let (mut first, more, records) = {
+            let mut stock = self.stock();
+            let first = stock.batches.pop_front()?;
+            let (mut records, mut joined) = (first.batch.records.len(), 0);
+            for next in &stock.batches {
+                if records + next.batch.records.len() > max_records {
+                    break;
+                }
+                records += next.batch.records.len();
+                joined += 1;
+            }
+            let more: Vec<_> = stock.batches.drain(..joined).collect();
+            stock.bytes -= first.batch.bytes + more.iter().map(|next| next.batch.bytes).sum::<usize>();
+            (first, more, records)
+        };
+        self.taken.notify_one();
+        // Not under the lock, under which the reader puts the next one.
+        first.batch.records.make_room(records);
+        for next in more {
             first.append(next);
         }
-        stock.bytes -= first.batch.bytes;
-        drop(stock);
-        self.taken.notify_one();
         Some(first)
     }
 

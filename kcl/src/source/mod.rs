@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use kinesis_aggregation::{Deaggregated, HashKeyRange, OutOfRange, RawReason, ShardId, deaggregate};
+use kinesis_aggregation::{Deaggregated, HashKeyRange, OutOfRange, RawReason, ShardId, deaggregate_all};
 use tokio::sync::Notify;
 use tracing::{trace, warn};
 
@@ -161,17 +161,25 @@ pub(crate) fn unpack(
         ..Unpacked::default()
     };
     let mut left = raw.len();
-    for record in raw {
+    let key_len = |record: &RawRecord| record.partition_key.as_ref().map_or(0, String::len);
+    unpacked.bytes = raw
+        .iter()
+        .map(|record| record.data.len() + key_len(record) + TEXTS)
+        .sum();
+    let raw = raw.into_iter().map(|mut record| {
+        let data = std::mem::take(&mut record.data);
+        (record, data)
+    });
+    for (record, inside) in deaggregate_all(raw, *range, policy) {
         left -= 1;
         let RawRecord {
             sequence_number,
             partition_key,
-            data,
             arrived,
+            ..
         } = record;
-        unpacked.bytes += data.len() + partition_key.as_ref().map_or(0, String::len) + TEXTS;
         let before = unpacked.records.len();
-        match deaggregate(data, range, policy) {
+        match inside {
             Deaggregated::Raw { data, why } => {
                 if why != RawReason::NotAggregate {
                     trace!(shard_id = %shard, position = %sequence_number, reason = %why, "delivered as it is");
