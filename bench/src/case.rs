@@ -45,7 +45,7 @@ pub(crate) enum Who {
 }
 
 /// The arguments of one case.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Case {
     #[arg(value_enum)]
     pub(crate) who: Who,

@@ -14,8 +14,8 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure, ScalarAttributeType,
 };
 use aws_sdk_kinesis::types::ShardIteratorType;
-use futures::future::{join, try_join_all};
 use kcl::{Checkpointer, Consumer, ConsumerConfig, RecordBatch, RecordProcessor, ShardContext};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use crate::BoxError;
@@ -109,25 +109,18 @@ pub(crate) async fn floor(case: &Case) -> Result<Figures, BoxError> {
     create_table(&table, &name).await?;
     let listed = reads.list_shards().stream_name(&case.stream).send().await?;
     let began = Instant::now();
-    let work = listed.shards().iter().enumerate().map(|(place, shard)| {
-        // Shards are opened, and leases taken, one after the other.
-        let phase =
-            |period: Duration| began + period * u32::try_from(place).unwrap_or_default() / SHARDS as u32;
-        join(
-            poll(&reads, case, shard.shard_id(), phase(IDLE)),
-            renew(&table, &name, shard.shard_id(), phase(HEARTBEAT)),
-        )
-    });
-    let work = join(
-        try_join_all(work.map(|both| async {
-            let (polled, renewed) = both.await;
-            polled.and(renewed)
-        })),
-        scan(&table, &name),
-    );
+    // A task for each, as anybody would, and begun at different times, as leases are taken one after the other.
+    let mut tasks = JoinSet::new();
+    for (place, shard) in (0..).zip(listed.shards()) {
+        let phase = |period: Duration| began + period * place / SHARDS.unsigned_abs();
+        let (case, shard) = (case.clone(), shard.shard_id().to_owned());
+        tasks.spawn(poll(reads.clone(), case, shard.clone(), phase(IDLE)));
+        tasks.spawn(renew(table.clone(), name.clone(), shard, phase(HEARTBEAT)));
+    }
+    tasks.spawn(scan(table, name));
     tokio::select! {
         figures = measure(case, &kinesis, &dynamodb) => figures,
-        (worked, scanned) = work => Err(worked.err().or(scanned.err()).unwrap_or_else(|| "the work has ended".into())),
+        Some(ended) = tasks.join_next() => Err(ended?.err().unwrap_or_else(|| "a task has ended".into())),
     }
 }
 
@@ -145,9 +138,9 @@ async fn measure(case: &Case, kinesis: &Requests, dynamodb: &Requests) -> Result
 }
 
 async fn poll(
-    client: &aws_sdk_kinesis::Client,
-    case: &Case,
-    shard: &str,
+    client: aws_sdk_kinesis::Client,
+    case: Case,
+    shard: String,
     start: Instant,
 ) -> Result<(), BoxError> {
     let first = client
@@ -166,9 +159,9 @@ async fn poll(
 }
 
 async fn renew(
-    client: &aws_sdk_dynamodb::Client,
-    table: &str,
-    shard: &str,
+    client: aws_sdk_dynamodb::Client,
+    table: String,
+    shard: String,
     start: Instant,
 ) -> Result<(), BoxError> {
     let mut ticks = ticks(start, HEARTBEAT);
@@ -177,8 +170,8 @@ async fn renew(
         let number = |number: u64| AttributeValue::N(number.to_string());
         client
             .update_item()
-            .table_name(table)
-            .key(KEY, AttributeValue::S(shard.to_owned()))
+            .table_name(&table)
+            .key(KEY, AttributeValue::S(shard.clone()))
             .update_expression("SET #leaseCounter = :next")
             .condition_expression("attribute_not_exists(#leaseCounter) OR #leaseCounter = :held")
             .expression_attribute_names("#leaseCounter", "leaseCounter")
@@ -191,13 +184,13 @@ async fn renew(
     Ok(())
 }
 
-async fn scan(client: &aws_sdk_dynamodb::Client, table: &str) -> Result<(), BoxError> {
+async fn scan(client: aws_sdk_dynamodb::Client, table: String) -> Result<(), BoxError> {
     let mut ticks = ticks(Instant::now(), SCAN);
     loop {
         ticks.tick().await;
         client
             .scan()
-            .table_name(table)
+            .table_name(&table)
             .consistent_read(true)
             .send()
             .await?;

@@ -97,18 +97,18 @@ impl ClientRecord {
         data: Bytes,
         arrived: Option<SystemTime>,
     ) -> Self {
-        let partition_key = partition_key.map(|key| Text::Shared(Arc::from(key)));
+        let partition_key = partition_key.map(Text::from);
         Self::whole(sequence_number, partition_key, data, arrived)
     }
 
     /// A record that was not aggregated, with its texts as they came.
     pub(crate) fn received(
         sequence_number: SequenceNumber,
-        partition_key: Option<String>,
+        partition_key: Option<Text>,
         data: Bytes,
         arrived: Option<SystemTime>,
     ) -> Self {
-        Self::whole(sequence_number, partition_key.map(Text::Own), data, arrived)
+        Self::whole(sequence_number, partition_key, data, arrived)
     }
 
     fn whole(
@@ -213,6 +213,7 @@ impl StrayAggregate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::Texts;
 
     #[test]
     fn a_record_stays_as_small_as_it_is() {
@@ -224,9 +225,10 @@ mod tests {
     fn a_record_as_it_came_is_the_same_as_one_made_by_hand() {
         let number = || SequenceNumber::parse("42").unwrap();
         let data = Bytes::from_static(b"data");
+        let mut texts = Texts::of(["42", "key"].into_iter());
         let came = ClientRecord::received(
-            SequenceNumber::received("42".to_owned()).unwrap(),
-            Some("key".to_owned()),
+            SequenceNumber::received(texts.take(2)).unwrap(),
+            Some(texts.take(3)),
             data.clone(),
             None,
         );
@@ -234,6 +236,6 @@ mod tests {
         assert_eq!(came, made);
         assert_eq!(came.clone(), came);
         assert_eq!(came.shared_key().as_deref(), Some("key"));
-        assert!(SequenceNumber::received("007".to_owned()).is_err());
+        assert!(SequenceNumber::received(Text::from("007")).is_err());
     }
 }

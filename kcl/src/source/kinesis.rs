@@ -29,6 +29,7 @@ use crate::shard_sync::children::ChildShard;
 use crate::stream::Stream;
 use crate::streams::listed::StreamTarget;
 use crate::streams::roster::Described;
+use crate::text::Texts;
 
 /// The streams of one account and region. Reads are repeated by their reader, so the SDK repeats none; listings are repeated by the SDK.
 #[derive(Debug, Clone)]
@@ -56,9 +57,7 @@ pub(crate) struct Page {
 impl Page {
     /// The records' own bytes, as the service counts them.
     pub(super) fn bytes(&self) -> usize {
-        let of =
-            |record: &RawRecord| record.data.len() + record.partition_key.as_ref().map_or(0, String::len);
-        self.records.iter().map(of).sum()
+        self.records.iter().map(RawRecord::bytes).sum()
     }
 }
 
@@ -189,12 +188,7 @@ impl KinesisStream {
         let bad = |source: BoxError| Failure::bad_answer(OPERATION, source);
         let behind = output.millis_behind_latest.and_then(|ms| u64::try_from(ms).ok());
         Ok(Page {
-            records: output
-                .records
-                .into_iter()
-                .map(raw_record)
-                .collect::<Result<_, _>>()
-                .map_err(bad)?,
+            records: raw_records(output.records).map_err(bad)?,
             next_iterator: output.next_shard_iterator,
             behind: behind.map(Duration::from_millis),
             children: output
@@ -338,15 +332,32 @@ fn name(stream: &Stream) -> Option<String> {
     stream.arn().is_none().then(|| stream.name().as_str().to_owned())
 }
 
-pub(super) fn raw_record(record: types::Record) -> Result<RawRecord, BoxError> {
-    Ok(RawRecord {
-        sequence_number: SequenceNumber::received(record.sequence_number)?,
-        partition_key: record.partition_key,
-        data: record.data.into_bytes(),
-        arrived: record
-            .approximate_arrival_timestamp
-            .and_then(|time| SystemTime::try_from(time).ok()),
-    })
+/// Records in our words. Their texts are put together, those of neighbours at a time: whoever keeps a record keeps these.
+pub(super) fn raw_records(records: Vec<types::Record>) -> Result<Vec<RawRecord>, BoxError> {
+    let mut raw = Vec::with_capacity(records.len());
+    let mut records = records.into_iter();
+    while !records.as_slice().is_empty() {
+        let neighbours = records.as_slice();
+        let neighbours = neighbours.get(..NEIGHBOURS).unwrap_or(neighbours);
+        let mut texts = Texts::of(neighbours.iter().flat_map(texts_of));
+        let count = neighbours.len();
+        for record in records.by_ref().take(count) {
+            raw.push(RawRecord {
+                sequence_number: SequenceNumber::received(texts.take(record.sequence_number.len()))?,
+                partition_key: record.partition_key.map(|key| texts.take(key.len())),
+                data: record.data.into_bytes(),
+                arrived: record
+                    .approximate_arrival_timestamp
+                    .and_then(|time| SystemTime::try_from(time).ok()),
+            });
+        }
+    }
+    Ok(raw)
+}
+
+fn texts_of(record: &types::Record) -> impl Iterator<Item = &str> + Clone {
+    let number = std::iter::once(record.sequence_number.as_str());
+    number.chain(record.partition_key.as_deref())
 }
 
 fn hash_range(range: Option<&types::HashKeyRange>) -> Result<HashKeyRange, BoxError> {
@@ -405,5 +416,7 @@ const CONTROL_BACKOFF: Duration = Duration::from_millis(200);
 /// Ours: a name that is being looked up elsewhere, or a stream that is made anew, answers by then.
 const DENIALS: u32 = 3;
 const BETWEEN_DENIALS: Duration = Duration::from_secs(5);
+/// Ours: with their numbers, and keys as long as numbers, some 8 KiB.
+const NEIGHBOURS: usize = 64;
 /// Source: AWS API reference, ListShards, `MaxResults`.
 const LISTED: i32 = 1_000;

@@ -34,6 +34,7 @@ use crate::shard_sync::children::ChildShard;
 use crate::stream::Stream;
 use crate::streams::listed::StreamTarget;
 use crate::streams::roster::Described;
+use crate::text::Text;
 
 /// Streams, as far as a consumer needs them.
 pub(crate) trait Source: fmt::Debug + Send + Sync + 'static {
@@ -134,9 +135,16 @@ pub(crate) struct ShardEnd {
 #[derive(Debug)]
 pub(crate) struct RawRecord {
     pub(crate) sequence_number: SequenceNumber,
-    pub(crate) partition_key: Option<String>,
+    pub(crate) partition_key: Option<Text>,
     pub(crate) data: Bytes,
     pub(crate) arrived: Option<SystemTime>,
+}
+
+impl RawRecord {
+    /// Its own bytes, as the service counts them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.data.len() + self.partition_key.as_ref().map_or(0, |key| key.as_str().len())
+    }
 }
 
 /// User records taken out of Kinesis records.
@@ -161,11 +169,7 @@ pub(crate) fn unpack(
         ..Unpacked::default()
     };
     let mut left = raw.len();
-    let key_len = |record: &RawRecord| record.partition_key.as_ref().map_or(0, String::len);
-    unpacked.bytes = raw
-        .iter()
-        .map(|record| record.data.len() + key_len(record) + TEXTS)
-        .sum();
+    unpacked.bytes = raw.iter().map(|record| record.bytes() + TEXTS).sum();
     let raw = raw.into_iter().map(|mut record| {
         let data = std::mem::take(&mut record.data);
         (record, data)
@@ -193,7 +197,6 @@ pub(crate) fn unpack(
             }
             Deaggregated::Aggregate(subs) => {
                 make_room(&mut unpacked.records, subs.len(), left);
-                let sequence_number = sequence_number.into_shared();
                 let of = |sub| ClientRecord::from_aggregate(&sequence_number, sub, arrived);
                 unpacked.records.extend(subs.into_iter().map(of));
             }
@@ -207,7 +210,6 @@ pub(crate) fn unpack(
                 });
             }
             Deaggregated::HandedBack(aggregate) => {
-                let sequence_number = sequence_number.into_shared();
                 let of = |sub| ClientRecord::from_aggregate(&sequence_number, sub, arrived);
                 let records: Vec<_> = aggregate.into_records().into_iter().map(of).collect();
                 unpacked.bytes += records.len() * size_of::<ClientRecord>();
@@ -246,7 +248,7 @@ mod tests {
     fn raw(number: u64, data: Bytes) -> RawRecord {
         RawRecord {
             sequence_number: SequenceNumber::parse(&number.to_string()).unwrap(),
-            partition_key: Some("outer".to_owned()),
+            partition_key: Some(Text::from("outer")),
             data,
             arrived: None,
         }

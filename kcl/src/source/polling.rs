@@ -36,7 +36,12 @@ impl Reached {
     /// twice.
     pub(super) fn accept(&mut self, records: &mut Vec<RawRecord>) {
         if let Some(fetched) = &self.fetched {
-            records.retain(|record| record.sequence_number > *fetched);
+            // They come in order, and nearly always there is none.
+            let known = records
+                .iter()
+                .take_while(|record| record.sequence_number <= *fetched)
+                .count();
+            records.drain(..known);
         }
         if let Some(last) = records.last() {
             self.fetched = Some(last.sequence_number.clone());

@@ -20,6 +20,7 @@ use crate::shard_sync::Shard;
 use crate::stream::Stream;
 use crate::streams::listed::StreamTarget;
 use crate::streams::roster::Described;
+use crate::text::Text;
 
 /// A stream. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -223,7 +224,7 @@ impl Reader for ScriptedReader {
             .take(PAGE)
             .map(|(number, data)| RawRecord {
                 sequence_number: SequenceNumber::parse(&number.to_string()).unwrap(),
-                partition_key: Some("key".to_owned()),
+                partition_key: Some(Text::from("key")),
                 data: data.clone(),
                 arrived: None,
             })

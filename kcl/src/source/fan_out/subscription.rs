@@ -18,7 +18,7 @@ use crate::shard::start::StartAt;
 use crate::shard_sync::children::ChildShard;
 use crate::source::RawRecord;
 use crate::source::failure::Failure;
-use crate::source::kinesis::{child_shard, raw_record};
+use crate::source::kinesis::{child_shard, raw_records};
 
 /// A subscription that stands. Dropped, it ends.
 #[derive(Debug)]
@@ -105,12 +105,7 @@ impl Event {
         };
         let behind = u64::try_from(event.millis_behind_latest).ok();
         Ok(Self {
-            records: event
-                .records
-                .into_iter()
-                .map(raw_record)
-                .collect::<Result<_, _>>()
-                .map_err(bad)?,
+            records: raw_records(event.records).map_err(bad)?,
             continuation,
             behind: behind.map(Duration::from_millis),
             children: children
