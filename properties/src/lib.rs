@@ -1,6 +1,6 @@
 //! Java's `.properties` syntax, as the settings files of the Kinesis Producer Library (KPL) and of the Kinesis Client
-//! Library (KCL) are written in it: comments, continued lines, escapes; and what is said of a setting that is not taken as
-//! it stands. Knows no setting.
+//! Library (KCL) are written in it: comments, continued lines, escapes; values read as numbers, flags and words; and what is
+//! said of a setting that is not taken as it stands. Knows no setting.
 //!
 //! ```
 //! let read = kinesis_properties::parse("# mine\nstreamName = orders, \\\n    and more\n")?;
@@ -9,8 +9,10 @@
 //! ```
 
 mod note;
+mod value;
 
-pub use note::{NoteKind, PropertyNote};
+pub use note::{NoteKind, Notes, PropertyNote};
+pub use value::{Value, ValueError};
 
 /// One property, unescaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +55,12 @@ impl EscapeError {
     pub fn line(&self) -> usize {
         self.line
     }
+}
+
+/// The text of a file: UTF-8, or else ISO-8859-1, which is what Java takes it for.
+#[must_use]
+pub fn decode(file: Vec<u8>) -> String {
+    String::from_utf8(file).unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect())
 }
 
 /// All properties of a text, in their order. Source: Java's `Properties.load`.
@@ -183,6 +191,12 @@ mod tests {
         for bad in ["a=\\u12", "a=\\u12g4", "x=1\n\\u+123=b"] {
             assert!(matches!(parse(bad), Err(EscapeError { .. })), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_file_is_utf8_or_else_latin_1() {
+        assert_eq!(decode("größe".as_bytes().to_vec()), "größe");
+        assert_eq!(decode(b"gr\xf6\xdfe".to_vec()), "größe");
     }
 
     proptest! {

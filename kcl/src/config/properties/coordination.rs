@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use kinesis_properties::NoteKind;
+use kinesis_properties::{NoteKind, Value, ValueError};
 
-use super::error::PropertiesError;
 use super::settings::{HOUR_MS, MAX, Reading, Taken};
-use super::value::Value;
 use crate::assign::central::Strategy;
 use crate::fleet::{Bake, VersionSetting};
 
@@ -21,7 +19,7 @@ impl Reading {
     /// Leases, workers and fleets.
     pub(super) fn leases(&mut self, value: &Value<'_>) -> Taken {
         let mut note = None;
-        match value.setting {
+        match value.setting() {
             "failoverTimeMillis" => {
                 let failover = value.ms(100, HOUR_MS)?;
                 self.build(|b| b.failover(failover));
@@ -100,7 +98,7 @@ impl Reading {
     }
 
     fn fleet(&mut self, value: &Value<'_>) -> Taken {
-        match value.setting {
+        match value.setting() {
             "clientVersionConfig" => {
                 let version = version(value)?;
                 self.build(|b| b.client_version(version));
@@ -124,7 +122,7 @@ impl Reading {
     }
 }
 
-fn version(value: &Value<'_>) -> Result<VersionSetting, PropertiesError> {
+fn version(value: &Value<'_>) -> Result<VersionSetting, ValueError> {
     let (all, versions) = (
         [
             "CLIENT_VERSION_CONFIG_3X",

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kinesis_properties::EscapeError;
+use kinesis_properties::{EscapeError, ValueError};
 
 use crate::error::ConfigError;
 
@@ -59,4 +59,35 @@ pub enum PropertiesError {
     /// Each value may be as it is, but not together with the others, or not here.
     #[error("the settings do not go together")]
     Config(#[from] ConfigError),
+}
+
+impl From<ValueError> for PropertiesError {
+    fn from(error: ValueError) -> Self {
+        match error {
+            ValueError::Number {
+                line,
+                setting,
+                value,
+                min,
+                max,
+            } => Self::Number {
+                line,
+                setting,
+                value,
+                min,
+                max,
+            },
+            ValueError::Text {
+                line,
+                setting,
+                value,
+                expected,
+            } => Self::Text {
+                line,
+                setting,
+                value,
+                expected,
+            },
+        }
+    }
 }

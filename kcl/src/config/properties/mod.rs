@@ -5,7 +5,6 @@ mod error;
 mod moot;
 mod settings;
 mod tables;
-mod value;
 
 #[cfg(test)]
 mod tests;
@@ -137,8 +136,6 @@ impl ConsumerConfig {
             path: path.to_path_buf(),
             source: source.into(),
         })?;
-        let text = String::from_utf8(bytes)
-            .unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect());
-        Self::from_kcl_properties(&text)
+        Self::from_kcl_properties(&kinesis_properties::decode(bytes))
     }
 }

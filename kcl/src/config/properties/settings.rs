@@ -1,14 +1,12 @@
 //! Each setting of the KCL: its range, and what it is here.
 
-use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use kinesis_properties::{NoteKind, Property, PropertyNote};
+use kinesis_properties::{NoteKind, Notes, Property, Value, ValueError};
 
 use super::error::PropertiesError;
 use super::moot::moot;
 use super::tables::Tables;
-use super::value::Value;
 use super::{KclConnection, KclProperties};
 use crate::assign::central::UtilizationSettings;
 use crate::config::{
@@ -114,7 +112,7 @@ pub const KCL_SETTINGS: &[&str] = &[
 ];
 
 /// A setting was this one's to take: what there is to say about it. `None`: it was not.
-pub(super) type Taken = Result<Option<Option<NoteKind>>, PropertiesError>;
+pub(super) type Taken = Result<Option<Option<NoteKind>>, ValueError>;
 
 /// A file being read.
 #[derive(Debug)]
@@ -131,8 +129,7 @@ pub(super) struct Reading {
     timestamp: Option<SystemTime>,
     mode: Option<Retrieval>,
     polls: bool,
-    notes: Vec<PropertyNote>,
-    lines: HashMap<String, usize>,
+    notes: Notes,
 }
 
 impl Reading {
@@ -150,36 +147,29 @@ impl Reading {
             timestamp: None,
             mode: None,
             polls: false,
-            notes: Vec::new(),
-            lines: HashMap::new(),
+            notes: Notes::default(),
         }
     }
 
     pub(super) fn apply(&mut self, property: &Property) -> Result<(), PropertiesError> {
-        let (line, name) = (property.line(), property.name());
-        if let Some(earlier) = self.lines.insert(name.to_owned(), line) {
-            self.notes
-                .push(PropertyNote::new(earlier, name, NoteKind::Overridden));
-        }
+        self.notes.begin(property);
+        let name = property.name();
         let known = |is_it: &dyn Fn(&str) -> bool| KCL_SETTINGS.iter().copied().find(|known| is_it(known));
         let setting = known(&|known| known == name).or_else(|| {
             // The one family of names that the KCL takes in any case.
             let any_case = name.to_ascii_lowercase().starts_with("awscredentialsprovider");
             known(&|known| any_case && known.eq_ignore_ascii_case(name))
         });
-        let note = match setting {
-            Some(setting) => self.set(Value {
-                line,
-                setting,
-                text: property.value().trim(),
-            })?,
-            None if is_nested_client(name) => Some(NoteKind::Moot(CLIENTS)),
-            None => Some(NoteKind::Unknown {
-                meant: known(&|known| known.eq_ignore_ascii_case(name)),
-            }),
-        };
-        self.notes
-            .extend(note.map(|kind| PropertyNote::new(line, name, kind)));
+        match setting {
+            Some(setting) => {
+                let value = Value::new(property.line(), setting, property.value().trim());
+                if let Some(note) = self.set(value)? {
+                    self.notes.add(property, note);
+                }
+            }
+            None if is_nested_client(name) => self.notes.add(property, NoteKind::Moot(CLIENTS)),
+            None => self.notes.add_unknown(property, KCL_SETTINGS),
+        }
         Ok(())
     }
 
@@ -215,14 +205,13 @@ impl Reading {
             .metrics(self.metrics);
         let config = builder.clone().build()?;
         let (table_names, table_settings) = self.tables.finish(&config)?;
-        self.notes.sort_by_key(PropertyNote::line);
         Ok(KclProperties {
             builder,
             config,
             connection: self.connection,
             table_names,
             table_settings,
-            notes: self.notes,
+            notes: self.notes.finish(),
         })
     }
 
@@ -230,8 +219,8 @@ impl Reading {
         self.builder = change(self.builder.clone());
     }
 
-    fn set(&mut self, value: Value<'_>) -> Result<Option<NoteKind>, PropertiesError> {
-        if let Some(note) = moot(value.setting) {
+    fn set(&mut self, value: Value<'_>) -> Result<Option<NoteKind>, ValueError> {
+        if let Some(note) = moot(value.setting()) {
             return Ok(Some(note));
         }
         if let Some(note) = self.identity(&value)? {
@@ -251,16 +240,16 @@ impl Reading {
 
     /// Who reads what.
     fn identity(&mut self, value: &Value<'_>) -> Taken {
-        match value.setting {
-            "applicationName" => value.text.clone_into(&mut self.builder.application),
-            "streamName" => self.builder.read_only(value.text),
+        match value.setting() {
+            "applicationName" => value.text().clone_into(&mut self.builder.application),
+            "streamName" => self.builder.read_only(value.text()),
             "streamArn" => {
                 let arn =
-                    StreamArn::parse(value.text).map_err(|_| value.unexpected("the ARN of a stream"))?;
+                    StreamArn::parse(value.text()).map_err(|_| value.unexpected("the ARN of a stream"))?;
                 self.arn = Some(arn);
             }
-            "workerId" | "workerIdentifier" => self.build(|b| b.worker_id(value.text)),
-            "tableName" => self.build(|b| b.lease_table_name(value.text)),
+            "workerId" | "workerIdentifier" => self.build(|b| b.worker_id(value.text())),
+            "tableName" => self.build(|b| b.lease_table_name(value.text())),
             "regionName" => self.connection.region = value.filled(),
             "kinesisEndpoint" => self.connection.kinesis_endpoint = value.filled(),
             "dynamoDBEndpoint" => self.connection.dynamodb_endpoint = value.filled(),
@@ -272,7 +261,7 @@ impl Reading {
     /// From where, and how.
     fn reading(&mut self, value: &Value<'_>) -> Taken {
         let mut note = None;
-        match value.setting {
+        match value.setting() {
             "initialPositionInStream" => {
                 let expected = "TRIM_HORIZON or LATEST; a time is initialPositionInStreamExtended";
                 let place = value.one_of(&["TRIM_HORIZON", "LATEST"], expected)?;
@@ -303,18 +292,18 @@ impl Reading {
                 self.polls = true;
                 self.build(|b| b.idle_between_reads(ours));
             }
-            "fanoutConfig.consumerArn" => self.build(|b| b.fan_out_consumer_arn(value.text)),
-            "fanoutConfig.consumerName" => self.build(|b| b.fan_out_consumer_name(value.text)),
+            "fanoutConfig.consumerArn" => self.build(|b| b.fan_out_consumer_arn(value.text())),
+            "fanoutConfig.consumerName" => self.build(|b| b.fan_out_consumer_name(value.text())),
             _ => return Ok(None),
         }
         Ok(Some(note))
     }
 
     /// The user's code, and what is told.
-    fn processing(&mut self, value: &Value<'_>) -> Result<Option<NoteKind>, PropertiesError> {
+    fn processing(&mut self, value: &Value<'_>) -> Result<Option<NoteKind>, ValueError> {
         let metrics = self.metrics.clone();
         let mut note = None;
-        match value.setting {
+        match value.setting() {
             "taskBackoffTimeMillis" => {
                 let pause = value.ms(1, HOUR_MS)?;
                 note = Some(NoteKind::Adjusted(
@@ -344,20 +333,15 @@ impl Reading {
                 let datums = value.size(MAX_DATUMS)?.get();
                 self.metrics = metrics.with_max_datums(datums);
             }
-            _ => debug_assert!(false, "{} is in the list of settings only", value.setting),
+            _ => debug_assert!(false, "{} is in the list of settings only", value.setting()),
         }
         Ok(note)
     }
 }
 
-fn dimensions(value: &Value<'_>) -> Result<Vec<MetricsDimension>, PropertiesError> {
+fn dimensions(value: &Value<'_>) -> Result<Vec<MetricsDimension>, ValueError> {
     let mut chosen = Vec::new();
-    for name in value
-        .text
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-    {
+    for name in value.parts() {
         match MetricsDimension::ALL
             .iter()
             .find(|dimension| dimension.as_str() == name)

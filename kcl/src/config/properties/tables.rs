@@ -1,11 +1,9 @@
 //! Settings of the tables: their names, and how they are created. All tables are created alike here; the lease table's
 //! settings are what counts.
 
-use kinesis_properties::NoteKind;
+use kinesis_properties::{NoteKind, Value, ValueError};
 
-use super::error::PropertiesError;
 use super::settings::Taken;
-use super::value::Value;
 use crate::config::ConsumerConfig;
 use crate::error::ConfigError;
 use crate::store::dynamodb::{Billing, TableNames, TableSettings};
@@ -24,7 +22,7 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) fn set(&mut self, value: &Value<'_>) -> Taken {
-        match value.setting {
+        match value.setting() {
             "workerMetricsTableName" => self.worker_metrics = value.filled(),
             "coordinatorStateTableName" => self.coordinator = value.filled(),
             "billingMode" => self.provisioned = Some(is_provisioned(value)?),
@@ -93,12 +91,12 @@ impl Tables {
     }
 }
 
-fn capacity(value: &Value<'_>) -> Result<u32, PropertiesError> {
+fn capacity(value: &Value<'_>) -> Result<u32, ValueError> {
     let units = value.number(1, 40_000)?;
     Ok(u32::try_from(units).unwrap_or(u32::MAX))
 }
 
-fn is_provisioned(value: &Value<'_>) -> Result<bool, PropertiesError> {
+fn is_provisioned(value: &Value<'_>) -> Result<bool, ValueError> {
     let place = value.one_of(
         &["PAY_PER_REQUEST", "PROVISIONED"],
         "PAY_PER_REQUEST or PROVISIONED",

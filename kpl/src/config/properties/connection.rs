@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aws_types::SdkConfig;
 use aws_types::region::Region;
+use kinesis_properties::{Value, ValueError};
 
 /// Region, endpoints, proxy and certificates out of a properties file, for the SDK's configuration.
 ///
@@ -157,6 +158,39 @@ impl fmt::Debug for KplProxy {
             .field("has_user", &self.user.is_some())
             .finish_non_exhaustive()
     }
+}
+
+/// A host's name, where there is one.
+pub(super) fn host(value: &Value<'_>) -> Result<Option<String>, ValueError> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    if !value.text().chars().all(is_plain) {
+        return Err(value.unexpected("a host name, without scheme, port and path"));
+    }
+    Ok(value.filled())
+}
+
+pub(super) fn port(value: &Value<'_>) -> Result<u16, ValueError> {
+    let port = value.number(1, 65_535)?;
+    Ok(u16::try_from(port).unwrap_or(u16::MAX))
+}
+
+/// `eu-west-1`, `us-gov-west-1`.
+pub(super) fn region(value: &Value<'_>) -> Result<Option<String>, ValueError> {
+    let parts: Vec<_> = value.text().split('-').collect();
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    let is_region = match parts.split_last() {
+        Some((number, words)) => {
+            number.len() == 1
+                && number.bytes().all(|b| b.is_ascii_digit())
+                && (2..=3).contains(&words.len())
+                && words.iter().all(is_word)
+        }
+        None => false,
+    };
+    if is_region || value.text().is_empty() {
+        return Ok(value.filled());
+    }
+    Err(value.unexpected("a Region, as in eu-west-1"))
 }
 
 const HTTPS: u16 = 443;

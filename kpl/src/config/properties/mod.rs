@@ -3,7 +3,6 @@
 mod connection;
 mod note;
 mod settings;
-mod value;
 
 #[cfg(test)]
 mod tests;
@@ -92,8 +91,6 @@ impl ProducerConfig {
             path: path.to_path_buf(),
             source: source.into(),
         })?;
-        let text = String::from_utf8(bytes)
-            .unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect());
-        Self::from_kpl_properties(&text)
+        Self::from_kpl_properties(&kinesis_properties::decode(bytes))
     }
 }

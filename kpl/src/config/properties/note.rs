@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use kinesis_properties::{EscapeError, ValueError};
+
 use crate::error::ConfigError;
 
 pub use kinesis_properties::{NoteKind, PropertyNote};
@@ -58,8 +60,39 @@ pub enum PropertiesError {
     Config(#[from] ConfigError),
 }
 
-impl From<kinesis_properties::EscapeError> for PropertiesError {
-    fn from(error: kinesis_properties::EscapeError) -> Self {
+impl From<EscapeError> for PropertiesError {
+    fn from(error: EscapeError) -> Self {
         Self::Escape { line: error.line() }
+    }
+}
+
+impl From<ValueError> for PropertiesError {
+    fn from(error: ValueError) -> Self {
+        match error {
+            ValueError::Number {
+                line,
+                setting,
+                value,
+                min,
+                max,
+            } => Self::Number {
+                line,
+                setting,
+                value,
+                min,
+                max,
+            },
+            ValueError::Text {
+                line,
+                setting,
+                value,
+                expected,
+            } => Self::Text {
+                line,
+                setting,
+                value,
+                expected,
+            },
+        }
     }
 }

@@ -1,13 +1,11 @@
 //! Each setting of the KPL: its range, and what it is here.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use kinesis_properties::Property;
+use kinesis_properties::{Notes, Property, Value, ValueError};
 
-use super::connection::KplConnection;
+use super::connection::{KplConnection, host, port, region};
 use super::note::{NoteKind, PropertiesError, PropertyNote};
-use super::value::Value;
 use crate::config::{
     Aggregation, MetricsConfig, MetricsGranularity, MetricsLevel, ProducerConfig, ProducerConfigBuilder,
     RateLimit, RetryPolicy, StreamConfig,
@@ -69,33 +67,18 @@ pub(super) struct Reading {
     metrics: MetricsConfig,
     connection: KplConnection,
     proxy: super::KplProxy,
-    notes: Vec<PropertyNote>,
-    lines: HashMap<String, usize>,
+    notes: Notes,
 }
 
 impl Reading {
     pub(super) fn apply(&mut self, property: &Property) -> Result<(), PropertiesError> {
-        if let Some(earlier) = self.lines.insert(property.name().to_owned(), property.line()) {
-            self.notes
-                .push(PropertyNote::new(earlier, property.name(), NoteKind::Overridden));
-        }
-        let Some(setting) = KPL_SETTINGS
-            .iter()
-            .copied()
-            .find(|known| *known == property.name())
-        else {
-            let meant = KPL_SETTINGS
-                .iter()
-                .copied()
-                .find(|known| known.eq_ignore_ascii_case(property.name()));
-            self.note(property, NoteKind::Unknown { meant });
+        self.notes.begin(property);
+        let mut settings = KPL_SETTINGS.iter().copied();
+        let Some(setting) = settings.find(|known| *known == property.name()) else {
+            self.notes.add_unknown(property, KPL_SETTINGS);
             return Ok(());
         };
-        let value = Value {
-            line: property.line(),
-            setting,
-            text: property.value().trim_end(),
-        };
+        let value = Value::new(property.line(), setting, property.value().trim_end());
         let note = if let Some(note) = self.packing(&value)? {
             note
         } else if let Some(note) = self.records(&value)? {
@@ -106,7 +89,7 @@ impl Reading {
             self.observing(&value)?
         };
         if let Some(kind) = note {
-            self.note(property, kind);
+            self.notes.add(property, kind);
         }
         Ok(())
     }
@@ -117,14 +100,8 @@ impl Reading {
         if !self.proxy.host.is_empty() {
             self.connection.proxy = Some(self.proxy);
         }
-        self.notes.sort_by_key(PropertyNote::line);
         let config = self.builder.metrics(self.metrics).build()?;
-        Ok((config, self.connection, self.notes))
-    }
-
-    fn note(&mut self, property: &Property, kind: NoteKind) {
-        self.notes
-            .push(PropertyNote::new(property.line(), property.name(), kind));
+        Ok((config, self.connection, self.notes.finish()))
     }
 
     fn build(&mut self, change: impl FnOnce(ProducerConfigBuilder) -> ProducerConfigBuilder) {
@@ -132,9 +109,9 @@ impl Reading {
     }
 
     /// How records are packed. `None` if the setting is not about that.
-    fn packing(&mut self, value: &Value<'_>) -> Result<Option<Option<NoteKind>>, PropertiesError> {
+    fn packing(&mut self, value: &Value<'_>) -> Result<Option<Option<NoteKind>>, ValueError> {
         let mut note = None;
-        match value.setting {
+        match value.setting() {
             "AggregationEnabled" => {
                 let aggregation = match value.flag()? {
                     true => Aggregation::Enabled,
@@ -169,9 +146,9 @@ impl Reading {
     }
 
     /// What becomes of records. `None` if the setting is not about that.
-    fn records(&mut self, value: &Value<'_>) -> Result<Option<Option<NoteKind>>, PropertiesError> {
+    fn records(&mut self, value: &Value<'_>) -> Result<Option<Option<NoteKind>>, ValueError> {
         let mut note = None;
-        match value.setting {
+        match value.setting() {
             "RecordMaxBufferedTime" => {
                 let linger = value.ms(0, MAX)?;
                 if linger > HOUR {
@@ -232,9 +209,9 @@ impl Reading {
     }
 
     /// The way to the service. `None` if the setting is not about that.
-    fn connecting(&mut self, value: &Value<'_>) -> Result<Option<Option<NoteKind>>, PropertiesError> {
+    fn connecting(&mut self, value: &Value<'_>) -> Result<Option<Option<NoteKind>>, ValueError> {
         let mut note = None;
-        match value.setting {
+        match value.setting() {
             "ConnectTimeout" => {
                 let timeout = value.ms(100, 300_000)?;
                 self.build(|b| b.connect_timeout(timeout));
@@ -243,13 +220,13 @@ impl Reading {
                 let timeout = value.ms(100, 600_000)?;
                 self.build(|b| b.request_timeout(timeout));
             }
-            "Region" => self.connection.region = value.region()?,
-            "KinesisEndpoint" => self.connection.kinesis.host = value.host()?,
-            "KinesisPort" => self.connection.kinesis.port = Some(value.port()?),
-            "CloudwatchEndpoint" => self.connection.cloudwatch.host = value.host()?,
-            "CloudwatchPort" => self.connection.cloudwatch.port = Some(value.port()?),
+            "Region" => self.connection.region = region(value)?,
+            "KinesisEndpoint" => self.connection.kinesis.host = host(value)?,
+            "KinesisPort" => self.connection.kinesis.port = Some(port(value)?),
+            "CloudwatchEndpoint" => self.connection.cloudwatch.host = host(value)?,
+            "CloudwatchPort" => self.connection.cloudwatch.port = Some(port(value)?),
             "StsEndpoint" => {
-                value.host()?;
+                host(value)?;
                 note = Some(NoteKind::Moot(
                     "STS is not called; the KPL ignores it as well since 1.0.5",
                 ));
@@ -270,10 +247,10 @@ impl Reading {
             }
             "CaCertFile" => self.connection.ca_file = value.filled().map(Into::into),
             "CaCertPath" => self.connection.ca_path = value.filled().map(Into::into),
-            "ProxyHost" => self.proxy.host = value.text.to_owned(),
-            "ProxyPort" => self.proxy.port = value.port()?,
-            "ProxyUserName" => self.proxy.user = value.filled().map(str::to_owned),
-            "ProxyPassword" => self.proxy.password = value.filled().map(str::to_owned),
+            "ProxyHost" => self.proxy.host = value.text().to_owned(),
+            "ProxyPort" => self.proxy.port = port(value)?,
+            "ProxyUserName" => self.proxy.user = value.filled(),
+            "ProxyPassword" => self.proxy.password = value.filled(),
             "MinConnections" => {
                 value.number(1, 16)?;
                 note = Some(NoteKind::Moot(
@@ -304,10 +281,10 @@ impl Reading {
     }
 
     /// Metrics, logs, and the child process that does not exist here.
-    fn observing(&mut self, value: &Value<'_>) -> Result<Option<NoteKind>, PropertiesError> {
+    fn observing(&mut self, value: &Value<'_>) -> Result<Option<NoteKind>, ValueError> {
         let metrics = self.metrics.clone();
         let moot = |why| Ok(Some(NoteKind::Moot(why)));
-        match value.setting {
+        match value.setting() {
             "MetricsLevel" => {
                 let level = value.one_of(&["none", "summary", "detailed"], "none, summary or detailed")?;
                 let levels = [MetricsLevel::None, MetricsLevel::Summary, MetricsLevel::Detailed];
@@ -323,11 +300,11 @@ impl Reading {
                 self.metrics = metrics.with_granularity(all[place]);
             }
             "MetricsNamespace" => {
-                let length = value.text.chars().count();
-                if !(1..=255).contains(&length) || value.text.starts_with("AWS/") {
+                let length = value.text().chars().count();
+                if !(1..=255).contains(&length) || value.text().starts_with("AWS/") {
                     return Err(value.unexpected("1 to 255 characters, not beginning with AWS/"));
                 }
-                self.metrics = metrics.with_namespace(value.text);
+                self.metrics = metrics.with_namespace(value.text());
             }
             "MetricsUploadDelay" => self.metrics = metrics.with_upload_delay(value.ms(1, 60_000)?),
             "LogLevel" => {
@@ -355,7 +332,7 @@ impl Reading {
                     )));
                 }
             }
-            _ => debug_assert!(false, "{} is in the list of settings only", value.setting),
+            _ => debug_assert!(false, "{} is in the list of settings only", value.setting()),
         }
         Ok(None)
     }
