@@ -3,6 +3,8 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod dynamodb;
+#[cfg(test)]
+pub(crate) mod every_method;
 mod fleet;
 pub mod memory;
 mod refusal;

@@ -7,6 +7,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod counted;
+#[path = "../../src/store/every_method.rs"]
+mod every_method;
 mod ledger;
 
 use std::sync::Arc;
