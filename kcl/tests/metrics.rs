@@ -2,54 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+mod one_worker;
+
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use aws_sdk_kinesis::primitives::Blob;
 use kcl::metrics::{Metric, MetricsSink, MetricsUpload};
-use kcl::{Consumer, ConsumerBuilder, ConsumerConfig, MetricsConfig, MetricsLevel, Outcome, ReceivedRecord};
-use kinesis_local::InProcess;
-use tokio::time::{sleep, timeout};
+use kcl::{MetricsConfig, MetricsLevel, Outcome, ReceivedRecord};
 
-const SECOND: Duration = Duration::from_secs(1);
-
-async fn stream_of(records: &[String]) -> InProcess {
-    let local = InProcess::builder().seed(7).start().unwrap();
-    local.create_stream("sales", 1).await.unwrap();
-    let client = aws_sdk_kinesis::Client::new(&local.kinesis_config_as("writer"));
-    for record in records {
-        let put = client.put_record().stream_name("sales").partition_key("key");
-        put.data(Blob::new(record.as_bytes())).send().await.unwrap();
-    }
-    local
-}
-
-fn builder(local: &InProcess) -> ConsumerBuilder {
-    let metrics = MetricsConfig::default().with_level(MetricsLevel::Detailed);
-    let config = ConsumerConfig::builder("app", "sales")
-        .worker_id("w1")
-        .seed(7)
-        .metrics(metrics);
-    Consumer::builder(config.build().unwrap())
-        .kinesis_client(aws_sdk_kinesis::Client::new(&local.kinesis_config_as("w1")))
-        .dynamodb_client(aws_sdk_dynamodb::Client::new(&local.dynamodb_config_as("w1")))
-}
-
-/// Runs until so many records were handled; then a little longer, so that checkpoints and heartbeats are written.
-async fn run(consumer: Consumer<kcl::by_record::ByRecord>, records: u64) -> kcl::metrics::MetricsSnapshot {
-    let handle = consumer.handle();
-    let enough = async {
-        while handle.record_counts().acked < records {
-            sleep(SECOND).await;
-        }
-        sleep(30 * SECOND).await;
-    };
-    timeout(600 * SECOND, consumer.run_until(enough))
-        .await
-        .unwrap()
-        .unwrap();
-    handle.metrics()
-}
+use self::one_worker::{builder, config, run, stream_of};
 
 #[derive(Debug, Clone, Default)]
 struct Memory(Arc<Mutex<Vec<(String, String, f64)>>>);
@@ -81,7 +41,8 @@ async fn shards_and_worker_are_counted_under_the_kcls_names() {
     let records: Vec<_> = (0..10).map(|number| format!("record-{number}")).collect();
     let local = stream_of(&records).await;
     let uploads = Memory::default();
-    let consumer = builder(&local)
+    let metrics = MetricsConfig::default().with_level(MetricsLevel::Detailed);
+    let consumer = builder(&local, config().metrics(metrics))
         .metrics_sink(uploads.clone())
         .for_each_record(|_: ReceivedRecord| async { Outcome::Ack })
         .unwrap();

@@ -3,52 +3,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+mod one_worker;
+
 use std::io::Write;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use aws_sdk_kinesis::primitives::Blob;
 use kcl::trace::{self, TraceContext};
-use kcl::{Consumer, ConsumerBuilder, ConsumerConfig, Outcome, ReceivedRecord};
-use kinesis_local::InProcess;
-use tokio::time::{sleep, timeout};
+use kcl::{Outcome, ReceivedRecord};
 use tracing_subscriber::fmt::format::FmtSpan;
 
-const SECOND: Duration = Duration::from_secs(1);
+use self::one_worker::{builder, config, run, stream_of};
+
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-
-async fn stream_of(records: &[String]) -> InProcess {
-    let local = InProcess::builder().seed(7).start().unwrap();
-    local.create_stream("sales", 1).await.unwrap();
-    let client = aws_sdk_kinesis::Client::new(&local.kinesis_config_as("writer"));
-    for record in records {
-        let put = client.put_record().stream_name("sales").partition_key("key");
-        put.data(Blob::new(record.as_bytes())).send().await.unwrap();
-    }
-    local
-}
-
-fn builder(local: &InProcess) -> ConsumerBuilder {
-    let config = ConsumerConfig::builder("app", "sales").worker_id("w1").seed(7);
-    Consumer::builder(config.build().unwrap())
-        .kinesis_client(aws_sdk_kinesis::Client::new(&local.kinesis_config_as("w1")))
-        .dynamodb_client(aws_sdk_dynamodb::Client::new(&local.dynamodb_config_as("w1")))
-}
-
-/// Runs until so many records were handled; then a little longer, so that checkpoints and heartbeats are written.
-async fn run(consumer: Consumer<kcl::by_record::ByRecord>, records: u64) {
-    let handle = consumer.handle();
-    let enough = async {
-        while handle.record_counts().acked < records {
-            sleep(SECOND).await;
-        }
-        sleep(30 * SECOND).await;
-    };
-    timeout(600 * SECOND, consumer.run_until(enough))
-        .await
-        .unwrap()
-        .unwrap();
-}
 
 /// What a subscriber writes.
 #[derive(Debug, Clone, Default)]
@@ -77,7 +43,7 @@ async fn spans_tell_what_is_done_and_of_which_trace() {
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let local = stream_of(&[format!("{{\"traceparent\":\"{PARENT}\"}}"), "plain".to_owned()]).await;
-    let consumer = builder(&local)
+    let consumer = builder(&local, config())
         .record_span(|record| trace::span(record, TraceContext::in_json(record.data()).as_ref()))
         .for_each_record(|_: ReceivedRecord| async { Outcome::Ack })
         .unwrap();

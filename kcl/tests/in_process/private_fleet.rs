@@ -1,56 +1,20 @@
 //! A private fleet on an endpoint in this process and in virtual time: one heartbeat for each worker, none for its leases.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_kinesis::primitives::Blob;
-use kcl::events::{ConsumerEvent, Events, Notice};
+use kcl::events::ConsumerEvent;
 use kcl::fleet::{FleetError, NotPrivate};
-use kcl::{
-    BoxError, Checkpointer, ConfigError, Consumer, ConsumerConfig, ConsumerConfigBuilder, ConsumerHandle,
-    RecordBatch, RecordProcessor, RunError, RunSummary, ShardContext,
-};
-use kinesis_local::{Fault, InProcess};
-use tokio::task::JoinSet;
+use kcl::{ConfigError, ConsumerConfig, ConsumerConfigBuilder, RunError};
+use kinesis_local::Fault;
 use tokio::time::{Instant, sleep};
 
-const SECOND: Duration = Duration::from_secs(1);
+use crate::one_stream::World;
+use crate::running::{SECOND, within};
+
 const FAILOVER: Duration = Duration::from_secs(10);
-
-#[derive(Debug, Clone, Default)]
-struct Seen(Arc<Mutex<BTreeMap<String, usize>>>);
-
-struct Noting(Seen);
-
-impl RecordProcessor for Noting {
-    async fn process_records(
-        &mut self,
-        batch: RecordBatch,
-        checkpointer: &Checkpointer,
-    ) -> Result<(), BoxError> {
-        for record in batch.records() {
-            let data = String::from_utf8(record.data().to_vec())?;
-            *self.0.0.lock().unwrap().entry(data).or_default() += 1;
-        }
-        checkpointer.checkpoint().await?;
-        Ok(())
-    }
-}
-
-struct World {
-    local: InProcess,
-    seen: Seen,
-}
-
-struct Running {
-    handle: ConsumerHandle,
-    events: Events,
-    task: JoinSet<Result<RunSummary, RunError>>,
-}
 
 fn config(worker: &str) -> ConsumerConfigBuilder {
     let config = ConsumerConfig::builder("app", "sales");
@@ -58,28 +22,7 @@ fn config(worker: &str) -> ConsumerConfigBuilder {
 }
 
 impl World {
-    async fn with_shards(shards: u32) -> Self {
-        let local = InProcess::builder().seed(7).start().unwrap();
-        local.create_stream("sales", shards).await.unwrap();
-        let seen = Seen::default();
-        Self { local, seen }
-    }
-
-    fn start(&self, config: ConsumerConfigBuilder) -> Running {
-        let seen = self.seen.clone();
-        let consumer = Consumer::builder(config.build().unwrap())
-            .kinesis_client(self.local.kinesis_client())
-            .dynamodb_client(self.local.dynamodb_client())
-            .build(move |_: &ShardContext| Noting(seen.clone()))
-            .unwrap();
-        let handle = consumer.handle();
-        let events = handle.events();
-        let mut task = JoinSet::new();
-        task.spawn(consumer.run());
-        Running { handle, events, task }
-    }
-
-    async fn put(&self, data: &str) {
+    async fn put_one(&self, data: &str) {
         let put = self.local.kinesis_client().put_record().stream_name("sales");
         put.partition_key(data)
             .data(Blob::new(data))
@@ -89,17 +32,13 @@ impl World {
     }
 
     fn has(&self, data: &str) -> bool {
-        self.seen.0.lock().unwrap().contains_key(data)
+        self.seen.count(data) > 0
     }
 
     /// Keys of the rows that are no leases.
     async fn beside(&self) -> Vec<String> {
-        let scan = self.local.dynamodb_client().scan().table_name("app");
-        let rows = scan.consistent_read(true).send().await.unwrap().items.unwrap();
-        let keys = rows.iter().map(|row| row["leaseKey"].as_s().unwrap().clone());
-        let mut keys: Vec<String> = keys.filter(|key| !key.starts_with("shardId-")).collect();
-        keys.sort();
-        keys
+        let keys = self.rows().await.into_keys();
+        keys.filter(|key| !key.starts_with("shardId-")).collect()
     }
 
     /// What another library does to a lease.
@@ -115,43 +54,6 @@ impl World {
             .await
             .unwrap();
     }
-}
-
-impl Running {
-    fn held(&self) -> usize {
-        self.handle.leases_held()
-    }
-
-    fn told(&mut self) -> Vec<ConsumerEvent> {
-        use futures::{FutureExt as _, StreamExt as _};
-        let mut told = Vec::new();
-        while let Some(Some(Notice::Event(event))) = self.events.next().now_or_never() {
-            told.push(event);
-        }
-        told
-    }
-
-    async fn end(mut self) -> Result<RunSummary, RunError> {
-        self.task.join_next().await.unwrap().unwrap()
-    }
-
-    async fn stop(self) -> RunSummary {
-        self.handle.request_shutdown();
-        self.end().await.unwrap()
-    }
-
-    async fn kill(mut self) {
-        self.task.shutdown().await;
-    }
-}
-
-async fn within(limit: Duration, what: &str, mut done: impl AsyncFnMut() -> bool) -> Duration {
-    let began = Instant::now();
-    while !done().await {
-        assert!(began.elapsed() < limit, "{what}: not within {limit:?}");
-        sleep(Duration::from_millis(20)).await;
-    }
-    began.elapsed()
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,12 +90,7 @@ async fn eight_idle_shards_cost_less_than_half_a_request_a_second() {
     assert_eq!(worker.held(), 8, "and nothing was lost meanwhile");
     worker.stop().await;
 
-    let consumer = Consumer::builder(config("w1").build().unwrap())
-        .kinesis_client(world.local.kinesis_client())
-        .dynamodb_client(world.local.dynamodb_client())
-        .build(|_: &ShardContext| Noting(Seen::default()))
-        .unwrap();
-    let forecast = consumer.cost_forecast(8, 1).total().requests;
+    let forecast = world.consumer(config("w1")).cost_forecast(8, 1).total().requests;
     assert!(
         (forecast - a_second).abs() < 0.1,
         "{forecast} was said, {a_second} it is"
@@ -234,7 +131,7 @@ async fn a_killed_workers_shards_run_again_after_the_failover_time() {
     one.kill().await;
     let took = within(FAILOVER + 2 * SECOND, "recovered", async || two.held() == 4).await;
     assert!(took >= FAILOVER / 2, "{took:?}: not before it could be dead");
-    world.put("after").await;
+    world.put_one("after").await;
     within(2 * SECOND, "read", async || world.has("after")).await;
     assert_eq!(world.beside().await, ["heartbeat:w2"]);
     // One that comes back under its name before anybody noticed waits until it would have been.

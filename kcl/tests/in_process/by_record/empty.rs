@@ -6,7 +6,8 @@ use std::time::Duration;
 use kcl::{BoxError, Checkpointer, Consumer, ConsumerConfig, RecordBatch, RecordProcessor, ShardContext};
 use tokio::time::sleep;
 
-use crate::world::{MS, Running, SECOND, local, put};
+use super::world::{local, put};
+use crate::running::{MS, Running, SECOND};
 
 /// Notes how many records each call had, and how far behind they were.
 struct Noting(Arc<Mutex<Vec<Call>>>);

@@ -7,7 +7,8 @@ use kcl::{Checkpoint, DynamoDbLeaseStore, LeaseStore, ReceivedRecord};
 use kinesis_local::InProcess;
 use tokio::time::{Instant, sleep};
 
-use crate::world::{Ledger, MS, Running, SECOND, local, number, put, worker};
+use super::world::{Ledger, local, number, put, worker};
+use crate::running::{MS, Running, SECOND};
 
 async fn split(local: &InProcess) {
     let client = local.kinesis_client();

@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 use kcl::{BatchOptions, Outcome, ReadBudget, ReceivedRecord, RecordOptions};
 use tokio::time::{Instant, sleep};
 
-use crate::world::{Ledger, MS, Running, SECOND, local, number, put, worker};
+use super::world::{Ledger, local, number, put, worker};
+use crate::running::{MS, Running, SECOND};
 
 const BUDGET: usize = 4 << 20;
 

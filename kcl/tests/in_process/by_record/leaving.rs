@@ -6,7 +6,8 @@ use kcl::{Checkpoint, DynamoDbLeaseStore, LeaseStore, ReceivedRecord};
 use kinesis_local::InProcess;
 use tokio::time::sleep;
 
-use crate::world::{Ledger, MS, Running, SECOND, local, number, put, worker};
+use super::world::{Ledger, local, number, put, worker};
+use crate::running::{MS, Running, SECOND};
 
 const RECORDS: u64 = 5_000;
 

@@ -1,8 +1,6 @@
 //! Records handled one by one, in virtual time, on a Kinesis and a DynamoDB inside this process, with the limits and the
 //! latencies of the service.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
 mod empty;
 mod ends;
 mod keys;

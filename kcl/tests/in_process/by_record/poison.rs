@@ -12,7 +12,8 @@ use kcl::{BoxError, OnDeadline, Outcome, Reason, ReceivedRecord, RecordOptions, 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::world::{Ledger, MS, Running, SECOND, local, number, put, worker};
+use super::world::{Ledger, local, number, put, worker};
+use crate::running::{MS, Running, SECOND};
 
 const RECORDS: u64 = 10_000;
 const DEADLINE: Duration = Duration::from_secs(2);

@@ -12,7 +12,8 @@ use kcl::{
 use kinesis_local::InProcess;
 use tokio::time::sleep;
 
-use crate::world::{MS, Running, SECOND, local, put};
+use super::world::{local, put};
+use crate::running::{MS, Running, SECOND};
 
 /// Fails with every batch that holds a number from 100 on, after it has checkpointed what is before.
 struct Failing(Arc<Mutex<Vec<u64>>>);

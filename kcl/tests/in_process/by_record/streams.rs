@@ -5,7 +5,8 @@ use kcl::reader::ShardRead;
 use kcl::{Outcome, RunError, ShardStart};
 use tokio::time::{Instant, timeout};
 
-use crate::world::{SECOND, local, number, put, worker};
+use super::world::{local, number, put, worker};
+use crate::running::SECOND;
 
 #[tokio::test(start_paused = true)]
 async fn records_come_in_order_and_what_is_dropped_comes_again() {

@@ -7,16 +7,11 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
-use kcl::{
-    Consumer, ConsumerBuilder, ConsumerConfig, ConsumerHandle, ReceivedRecord, RecordProcessorFactory,
-    RunError, RunSummary,
-};
+use kcl::{Consumer, ConsumerBuilder, ConsumerConfig, ReceivedRecord};
 use kinesis_local::{InProcess, Latency};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-pub(crate) const MS: Duration = Duration::from_millis(1);
-pub(crate) const SECOND: Duration = Duration::from_secs(1);
+use crate::running::{MS, SECOND};
 
 pub(crate) async fn local() -> InProcess {
     let local = InProcess::builder()
@@ -42,38 +37,6 @@ pub(crate) fn worker(local: &InProcess, name: &str) -> ConsumerBuilder {
     Consumer::builder(config)
         .kinesis_client(aws_sdk_kinesis::Client::new(&local.kinesis_config_as(name)))
         .dynamodb_client(aws_sdk_dynamodb::Client::new(&local.dynamodb_config_as(name)))
-}
-
-pub(crate) struct Running {
-    pub(crate) handle: ConsumerHandle,
-    task: JoinSet<Result<RunSummary, RunError>>,
-}
-
-impl Running {
-    pub(crate) fn of(consumer: Consumer<impl RecordProcessorFactory>) -> Self {
-        let handle = consumer.handle();
-        let mut task = JoinSet::new();
-        task.spawn(consumer.run());
-        Self { handle, task }
-    }
-
-    pub(crate) async fn stop(mut self) -> RunSummary {
-        self.handle.request_shutdown();
-        self.end().await.unwrap()
-    }
-
-    pub(crate) async fn end(&mut self) -> Result<RunSummary, RunError> {
-        timeout(60 * SECOND, self.task.join_next())
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap()
-    }
-
-    /// As a crash: nothing is told to anybody.
-    pub(crate) async fn kill(mut self) {
-        self.task.shutdown().await;
-    }
 }
 
 /// Puts `numbers` at 1,000 records a second: each has its number, its key is the number modulo `keys`.

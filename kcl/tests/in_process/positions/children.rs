@@ -7,7 +7,7 @@ use kcl::{CheckpointPolicy, ChildShards, LeaseStore as _};
 use kinesis_local::{Fault, Faults, InProcess};
 use tokio::time::{Instant, sleep};
 
-use crate::world::{World, config, local, put, run, store, until, until_seen};
+use super::world::{World, config, local, put, run, store, until, until_seen};
 
 /// Splits the only shard, so that what is put next is in a child of it.
 async fn split(local: &InProcess) {

@@ -11,7 +11,7 @@ use kinesis_aggregation::{AggregateBuilder, AggregateLimits};
 use kinesis_local::InProcess;
 use tokio::time::sleep;
 
-use crate::world::{World, checkpoint, config, key, local, put, run, until_seen};
+use super::world::{World, checkpoint, config, key, local, put, run, until_seen};
 
 #[tokio::test(start_paused = true)]
 async fn a_deleted_stream_ends_its_shards_and_is_told() {

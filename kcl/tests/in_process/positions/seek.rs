@@ -6,7 +6,7 @@ use std::time::Duration;
 use kcl::{Checkpoint, CheckpointPolicy, Position, SeekError, SeekShards, SeekTo, ShardId};
 use tokio::time::sleep;
 
-use crate::world::{World, after, checkpoint, config, key, local, put, run, until, until_seen};
+use super::world::{World, after, checkpoint, config, key, local, put, run, until, until_seen};
 
 #[tokio::test(start_paused = true)]
 async fn a_running_application_is_moved_to_any_place() {

@@ -13,7 +13,7 @@ use kcl::{
 use kinesis_local::InProcess;
 use tokio::time::sleep;
 
-use crate::world::{World, after, checkpoint, config, key, local, put, run, until, until_seen};
+use super::world::{World, after, checkpoint, config, key, local, put, run, until, until_seen};
 
 #[tokio::test(start_paused = true)]
 async fn from_now_on_means_the_same_to_whoever_comes_next() {

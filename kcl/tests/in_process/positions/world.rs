@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::primitives::Blob;
 use bytes::Bytes;
-use futures::StreamExt as _;
-use kcl::events::{ConsumerEvent, Events, Notice};
 use kcl::{
-    BoxError, Checkpoint, Checkpointer, Consumer, ConsumerConfig, ConsumerConfigBuilder, ConsumerHandle,
-    DynamoDbLeaseStore, FencingToken, Initialization, LeaseKey, LeaseStore, Position, RecordBatch,
-    RecordProcessor, RunError, RunSummary, SequenceNumber, ShardContext, ShardId,
+    BoxError, Checkpoint, Checkpointer, Consumer, ConsumerConfig, ConsumerConfigBuilder, DynamoDbLeaseStore,
+    FencingToken, Initialization, LeaseKey, LeaseStore, Position, RecordBatch, RecordProcessor,
+    SequenceNumber, ShardContext, ShardId,
 };
 use kinesis_local::InProcess;
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+
+use crate::running::Running;
 
 /// What processors saw and were told, and what they are to do.
 #[derive(Debug, Default)]
@@ -87,43 +86,6 @@ impl RecordProcessor for Witness {
     }
 }
 
-pub(crate) struct Running {
-    pub(crate) handle: ConsumerHandle,
-    pub(crate) events: Events,
-    pub(crate) task: JoinSet<Result<RunSummary, RunError>>,
-}
-
-impl Running {
-    pub(crate) async fn stop(mut self) {
-        self.handle.request_shutdown();
-        self.task.join_next().await.unwrap().unwrap().unwrap();
-    }
-
-    /// As a crash: nothing is told to anybody.
-    pub(crate) async fn kill(mut self) {
-        self.task.shutdown().await;
-    }
-
-    /// How it ended by itself.
-    pub(crate) async fn end(mut self) -> Result<RunSummary, RunError> {
-        let ended = timeout(Duration::from_secs(600), self.task.join_next()).await;
-        ended.expect("it ends").unwrap().unwrap()
-    }
-
-    pub(crate) async fn event(&mut self, wanted: impl Fn(&ConsumerEvent) -> bool) -> ConsumerEvent {
-        let next = async {
-            loop {
-                match self.events.next().await {
-                    Some(Notice::Event(event)) if wanted(&event) => return event,
-                    Some(_) => {}
-                    None => panic!("the consumer ended"),
-                }
-            }
-        };
-        timeout(Duration::from_secs(600), next).await.expect("the event")
-    }
-}
-
 pub(crate) async fn local(shards: u32) -> InProcess {
     let local = InProcess::start().unwrap();
     local.create_stream("sales", shards).await.unwrap();
@@ -141,10 +103,7 @@ pub(crate) fn run(local: &InProcess, config: ConsumerConfigBuilder, world: &Arc<
         .dynamodb_client(local.dynamodb_client())
         .build(move |_: &ShardContext| Witness(Arc::clone(&world)))
         .unwrap();
-    let (handle, events) = (consumer.handle(), consumer.handle().events());
-    let mut task = JoinSet::new();
-    task.spawn(consumer.run());
-    Running { handle, events, task }
+    Running::of(consumer)
 }
 
 /// Puts records into the first shard; their numbers.

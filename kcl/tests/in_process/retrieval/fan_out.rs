@@ -6,7 +6,8 @@ use kcl::health::RetrievalMode;
 use kinesis_local::{Fault, InProcess};
 use tokio::time::{Instant, sleep};
 
-use super::stage::{Running, SECOND, Seen, calls, config, endpoint, put};
+use super::stage::{Seen, calls, config, endpoint, put, quick};
+use crate::running::{Running, SECOND};
 
 fn modes(worker: &Running) -> Vec<Option<RetrievalMode>> {
     let health = worker.handle.health();
@@ -29,7 +30,7 @@ async fn every_record_comes_once_and_in_order_through_a_split_and_a_merge() {
     let local = endpoint(2).await;
     put(&local, 40, 0..5).await;
     let seen = Seen::default();
-    let mut worker = Running::quick(&local, config().retrieval(Retrieval::FanOut), &seen);
+    let mut worker = quick(&local, config().retrieval(Retrieval::FanOut), &seen);
     put(&local, 40, 5..10).await;
     let client = local.kinesis_client();
     let split = client
@@ -80,7 +81,7 @@ async fn every_record_comes_once_and_in_order_through_a_split_and_a_merge() {
 async fn a_half_open_subscription_is_replaced_within_15_seconds_and_no_lease_is_idle() {
     let local = endpoint(3).await;
     let seen = Seen::default();
-    let mut worker = Running::quick(&local, config().retrieval(Retrieval::FanOut), &seen);
+    let mut worker = quick(&local, config().retrieval(Retrieval::FanOut), &seen);
     sleep(SECOND * 60).await;
     put(&local, 30, 0..1).await;
     seen.wait_for(30).await;
@@ -122,7 +123,7 @@ async fn what_is_refused_is_polled_and_comes_back_when_it_is_allowed() {
         .lasting(SECOND * 100);
     local.faults().add(fault).unwrap();
     let seen = Seen::default();
-    let mut worker = Running::quick(&local, config().retrieval(Retrieval::FanOut), &seen);
+    let mut worker = quick(&local, config().retrieval(Retrieval::FanOut), &seen);
     let changed = |event: &ConsumerEvent| match event {
         ConsumerEvent::RetrievalChanged { mode, reason, .. } => Some((*mode, reason.clone())),
         _ => None,
@@ -149,7 +150,7 @@ async fn what_is_refused_is_polled_and_comes_back_when_it_is_allowed() {
 async fn broken_and_repeated_events_lose_and_repeat_nothing() {
     let local = endpoint(2).await;
     let seen = Seen::default();
-    let worker = Running::quick(&local, config().retrieval(Retrieval::FanOut), &seen);
+    let worker = quick(&local, config().retrieval(Retrieval::FanOut), &seen);
     sleep(SECOND * 30).await;
     local.faults().add(Fault::subscription_cut().chance(0.2)).unwrap();
     local.faults().add(Fault::duplicate_event().chance(0.3)).unwrap();
@@ -170,7 +171,7 @@ async fn broken_and_repeated_events_lose_and_repeat_nothing() {
 async fn auto_polls_until_somebody_registers_the_consumer() {
     let local = endpoint(1).await;
     let seen = Seen::default();
-    let mut worker = Running::quick(&local, config().retrieval(Retrieval::Auto), &seen);
+    let mut worker = quick(&local, config().retrieval(Retrieval::Auto), &seen);
     put(&local, 10, 0..2).await;
     seen.wait_for(20).await;
     assert_eq!(modes(&worker), [Some(RetrievalMode::Polling)]);
@@ -229,7 +230,7 @@ async fn an_arn_given_beforehand_needs_no_other_right() {
     }
     let seen = Seen::default();
     let settings = config().retrieval(Retrieval::FanOut).fan_out_consumer_arn(&arn);
-    let worker = Running::quick(&local, settings, &seen);
+    let worker = quick(&local, settings, &seen);
     put(&local, 10, 0..3).await;
     seen.wait_for(30).await;
     worker.stop().await;
@@ -240,7 +241,7 @@ async fn an_arn_given_beforehand_needs_no_other_right() {
 async fn a_lease_that_moves_is_read_on_at_once_though_the_last_subscription_is_still_warm() {
     let local = endpoint(1).await;
     let seen = Seen::default();
-    let first = Running::quick(&local, config().retrieval(Retrieval::FanOut), &seen);
+    let first = quick(&local, config().retrieval(Retrieval::FanOut), &seen);
     sleep(SECOND * 30).await;
     put(&local, 10, 0..1).await;
     seen.wait_for(10).await;
@@ -253,7 +254,7 @@ async fn a_lease_that_moves_is_read_on_at_once_though_the_last_subscription_is_s
     put(&local, 10, 2..3).await;
     let began = Instant::now();
     let second = config().worker_id("w2").retrieval(Retrieval::FanOut);
-    let second = Running::quick(&local, second, &seen);
+    let second = quick(&local, second, &seen);
     seen.wait_for(30).await;
     assert!(began.elapsed() < SECOND * 4, "{:?}", began.elapsed());
     sleep(SECOND * 20).await;

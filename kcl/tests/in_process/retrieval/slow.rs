@@ -7,7 +7,8 @@ use kcl::{ReadBudget, Retrieval};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::stage::{Running, SECOND, Seen, Taker, calls, config, endpoint, put_sized};
+use super::stage::{Seen, Taker, calls, config, endpoint, put_sized, start};
+use crate::running::SECOND;
 
 const MIB: usize = 1 << 20;
 
@@ -38,7 +39,7 @@ async fn five_seconds_a_batch_with_fan_out_is_no_storm_of_subscriptions() {
     let (most, _watching) = watch(&budget);
     let taken = seen.clone();
     let settings = config().retrieval(Retrieval::FanOut).max_records(100);
-    let worker = Running::start(&local, settings, Some(&budget), move || Taker {
+    let worker = start(&local, settings, Some(&budget), move || Taker {
         seen: taken.clone(),
         takes: SECOND * 5,
     });
@@ -63,7 +64,7 @@ async fn a_slow_processor_gets_what_has_gathered_as_one_batch() {
     let local = endpoint(1).await;
     let seen = Seen::default();
     let taken = seen.clone();
-    let worker = Running::start(&local, config(), None, move || Taker {
+    let worker = start(&local, config(), None, move || Taker {
         seen: taken.clone(),
         takes: SECOND * 10,
     });
@@ -91,7 +92,7 @@ async fn two_applications_of_one_budget_stay_within_it_and_share_the_rate_of_a_s
         let config = kcl::ConsumerConfig::builder(application, "sales")
             .worker_id(application)
             .seed(7);
-        let worker = Running::start(&local, config, Some(&budget), move || Taker {
+        let worker = start(&local, config, Some(&budget), move || Taker {
             seen: taken.clone(),
             takes: SECOND / 10,
         });

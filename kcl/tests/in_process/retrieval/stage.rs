@@ -6,17 +6,14 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
-use futures::{FutureExt as _, StreamExt as _};
-use kcl::events::{ConsumerEvent, Events, Notice};
 use kcl::{
-    BoxError, Checkpointer, Consumer, ConsumerConfig, ConsumerConfigBuilder, ConsumerHandle, ReadBudget,
-    RecordBatch, RecordProcessor, RunError, RunSummary, ShardContext,
+    BoxError, Checkpointer, Consumer, ConsumerConfig, ConsumerConfigBuilder, ReadBudget, RecordBatch,
+    RecordProcessor, ShardContext,
 };
 use kinesis_local::{InProcess, Latency};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-pub(crate) const SECOND: Duration = Duration::from_secs(1);
+use crate::running::{Running, SECOND};
 
 /// With the service's limits and latencies.
 pub(crate) async fn endpoint(shards: u32) -> InProcess {
@@ -106,69 +103,28 @@ impl RecordProcessor for Taker {
     }
 }
 
-pub(crate) struct Running {
-    pub(crate) handle: ConsumerHandle,
-    pub(crate) events: Events,
-    task: JoinSet<Result<RunSummary, RunError>>,
+pub(crate) fn start<P: RecordProcessor>(
+    local: &InProcess,
+    config: ConsumerConfigBuilder,
+    budget: Option<&ReadBudget>,
+    make: impl Fn() -> P + Send + Sync + 'static,
+) -> Running {
+    let mut builder = Consumer::builder(config.build().unwrap())
+        .kinesis_client(local.kinesis_client())
+        .dynamodb_client(local.dynamodb_client());
+    if let Some(budget) = budget {
+        builder = builder.read_budget(budget.clone());
+    }
+    Running::of(builder.build(move |_: &ShardContext| make()).unwrap())
 }
 
-impl Running {
-    pub(crate) fn start<P: RecordProcessor>(
-        local: &InProcess,
-        config: ConsumerConfigBuilder,
-        budget: Option<&ReadBudget>,
-        make: impl Fn() -> P + Send + Sync + 'static,
-    ) -> Self {
-        let mut builder = Consumer::builder(config.build().unwrap())
-            .kinesis_client(local.kinesis_client())
-            .dynamodb_client(local.dynamodb_client());
-        if let Some(budget) = budget {
-            builder = builder.read_budget(budget.clone());
-        }
-        let consumer = builder.build(move |_: &ShardContext| make()).unwrap();
-        let handle = consumer.handle();
-        let events = handle.events();
-        let mut task = JoinSet::new();
-        task.spawn(consumer.run());
-        Self { handle, events, task }
-    }
-
-    /// A worker that takes no time over its batches.
-    pub(crate) fn quick(local: &InProcess, config: ConsumerConfigBuilder, seen: &Seen) -> Self {
-        let seen = seen.clone();
-        Self::start(local, config, None, move || Taker {
-            seen: seen.clone(),
-            takes: Duration::ZERO,
-        })
-    }
-
-    pub(crate) async fn stop(mut self) -> RunSummary {
-        self.handle.shutdown().await;
-        self.task.join_next().await.unwrap().unwrap().unwrap()
-    }
-
-    /// What was told since the last look.
-    pub(crate) fn told(&mut self) -> Vec<ConsumerEvent> {
-        let mut told = Vec::new();
-        while let Some(Some(notice)) = self.events.next().now_or_never() {
-            match notice {
-                Notice::Event(event) => told.push(event),
-                other => panic!("{other:?}"),
-            }
-        }
-        told
-    }
-
-    /// Waits for an event of a kind.
-    pub(crate) async fn wait_for<T>(&mut self, pick: impl Fn(&ConsumerEvent) -> Option<T>) -> T {
-        loop {
-            if let Some(Notice::Event(event)) = self.events.next().await
-                && let Some(picked) = pick(&event)
-            {
-                return picked;
-            }
-        }
-    }
+/// A worker that takes no time over its batches.
+pub(crate) fn quick(local: &InProcess, config: ConsumerConfigBuilder, seen: &Seen) -> Running {
+    let seen = seen.clone();
+    start(local, config, None, move || Taker {
+        seen: seen.clone(),
+        takes: Duration::ZERO,
+    })
 }
 
 /// Puts the numbers `from..to` under each of so many keys.

@@ -9,7 +9,8 @@ use kcl::{BoxError, Checkpointer, RecordBatch, RecordProcessor};
 use kinesis_local::Fault;
 use tokio::time::{Instant, sleep};
 
-use super::stage::{Running, SECOND, Seen, Taker, config, endpoint, put};
+use super::stage::{Seen, Taker, config, endpoint, put, quick, start};
+use crate::running::SECOND;
 
 /// Never returns from its first batches.
 struct Hanger {
@@ -50,7 +51,7 @@ async fn a_processor_that_hangs_is_named_at_its_deadline() {
     put(&local, 10, 0..1).await;
     let seen = Seen::default();
     let settings = config().report_calls_after(SECOND * 20);
-    let mut worker = Running::start(&local, settings, None, hanger(&seen, 1));
+    let mut worker = start(&local, settings, None, hanger(&seen, 1));
     while worker
         .handle
         .health()
@@ -86,7 +87,7 @@ async fn a_call_that_takes_too_long_is_dropped_by_choice_and_its_records_come_ag
     put(&local, 10, 0..1).await;
     let seen = Seen::default();
     let settings = config().cancel_calls_after(SECOND * 5);
-    let mut worker = Running::start(&local, settings, None, hanger(&seen, 2));
+    let mut worker = start(&local, settings, None, hanger(&seen, 2));
     seen.wait_for(10).await;
     let cancelled: Vec<_> = worker
         .told()
@@ -107,7 +108,7 @@ async fn a_call_that_takes_too_long_is_dropped_by_choice_and_its_records_come_ag
 async fn a_denial_after_the_start_is_an_event_and_makes_the_worker_unready() {
     let local = endpoint(1).await;
     let seen = Seen::default();
-    let mut worker = Running::quick(&local, config(), &seen);
+    let mut worker = quick(&local, config(), &seen);
     assert!(worker.handle.ready().await);
     put(&local, 10, 0..1).await;
     seen.wait_for(10).await;
@@ -139,7 +140,7 @@ async fn a_shard_that_stands_still_is_read_anew_then_given_up_and_taken_again_la
     let local = endpoint(2).await;
     let seen = Seen::default();
     let settings = config().stall_timeout(SECOND * 20);
-    let mut worker = Running::quick(&local, settings, &seen);
+    let mut worker = quick(&local, settings, &seen);
     assert!(worker.handle.ready().await);
     put(&local, 20, 0..1).await;
     seen.wait_for(20).await;

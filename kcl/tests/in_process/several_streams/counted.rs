@@ -5,8 +5,9 @@ use kcl::streams::tracker::FormerStreams;
 use kinesis_local::Fault;
 use tokio::time::sleep;
 
-use crate::world::{Running, World, within};
-use crate::{ROUND, SECOND, names};
+use super::world::World;
+use super::{ROUND, names};
+use crate::running::{Running, SECOND, within};
 
 /// Read, about to be deleted, deleted, and of these those that were not there any more.
 fn counted(worker: &Running) -> [u64; 4] {
@@ -27,7 +28,7 @@ async fn streams_are_counted_as_they_come_and_go() {
     let policy = FormerStreams::DeleteAfter(4 * ROUND);
     let worker = world.start(world.tracking("w1").former_streams(policy));
     within(10 * SECOND, "all are read", async || {
-        worker.handle.leases_held() == 4
+        worker.held() == 4
     })
     .await;
     within(ROUND, "and counted", async || counted(&worker) == [3, 0, 0, 0]).await;
@@ -65,7 +66,7 @@ async fn a_stream_without_its_leases_is_to_be_synced_until_it_has_them() {
     world.list(&["orders", "clicks"]);
     let worker = world.start(world.tracking("w1"));
     within(10 * SECOND, "all are read", async || {
-        worker.handle.leases_held() == 3
+        worker.held() == 3
     })
     .await;
     let to_sync = || worker.handle.metrics().values(Metric::StreamsToSync);
@@ -86,7 +87,7 @@ async fn a_stream_without_its_leases_is_to_be_synced_until_it_has_them() {
     .await;
     within(20 * ROUND, "none does", async || to_sync().last() == Some(0.0)).await;
     within(10 * ROUND, "all are read again", async || {
-        worker.handle.leases_held() == 3
+        worker.held() == 3
     })
     .await;
     worker.stop().await;

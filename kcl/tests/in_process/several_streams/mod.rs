@@ -1,7 +1,5 @@
 //! Several streams in one application, on an endpoint in this process and in virtual time.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
 mod counted;
 mod world;
 
@@ -16,11 +14,11 @@ use kcl::{ConfigError, ConsumerConfig, InitialPosition, StreamConfig};
 use kinesis_local::Fault;
 use tokio::time::sleep;
 
-use self::world::{World, within};
+use self::world::World;
+use crate::running::{SECOND, within};
 
-const SECOND: Duration = Duration::from_secs(1);
 /// How often the list is asked for.
-pub(crate) const ROUND: Duration = Duration::from_secs(5);
+const ROUND: Duration = Duration::from_secs(5);
 
 fn names(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
@@ -40,7 +38,7 @@ async fn two_workers_share_streams_that_come_and_go_while_one_is_missing() {
     })
     .await;
     within(10 * SECOND, "both workers read", async || {
-        (one.handle.leases_held(), two.handle.leases_held()) == (2, 2)
+        (one.held(), two.held()) == (2, 2)
     })
     .await;
     let told = one.told();
@@ -239,7 +237,7 @@ async fn former_streams_go_or_stay_as_the_policy_says() {
         assert_eq!(world.leased().await.len(), 3, "{policy:?}");
         sleep(12 * ROUND).await;
         assert_eq!(world.leased().await, names(stay), "{policy:?}");
-        let held = one.handle.leases_held() + two.handle.leases_held();
+        let held = one.held() + two.held();
         assert_eq!(held, stay.len(), "{policy:?}");
         let left = one.told().into_iter().filter(|event| {
             matches!(
@@ -286,7 +284,7 @@ async fn streams_that_nobody_listed_are_left_alone_unless_told_otherwise() {
         2,
         "what was not listed is not deleted"
     );
-    assert_eq!(alone.handle.leases_held(), 1);
+    assert_eq!(alone.held(), 1);
     assert!(world.seen.of("clicks").is_empty());
     let told = alone.told().into_iter().filter(|event| {
         matches!(event, ConsumerEvent::StreamLeftAlone { stream } if stream.name().as_str() == "clicks")
@@ -353,7 +351,7 @@ async fn a_stream_made_again_is_another_stream() {
         world.seen.has("orders", "third")
     })
     .await;
-    assert_eq!(worker.handle.leases_held(), 2);
+    assert_eq!(worker.held(), 2);
     worker.stop().await;
 }
 
@@ -410,16 +408,13 @@ async fn a_deleted_stream_loses_its_leases_in_the_end() {
     let world = World::with_streams(&[("orders", 1), ("clicks", 1)]).await;
     world.list(&["orders", "clicks"]);
     let mut worker = world.start(world.tracking("w1"));
-    within(5 * SECOND, "both are read", async || {
-        worker.handle.leases_held() == 2
-    })
-    .await;
+    within(5 * SECOND, "both are read", async || worker.held() == 2).await;
     world.delete_stream("clicks").await;
     within(8 * ROUND, "its leases are gone", async || {
         world.leased().await == names(&["orders"])
     })
     .await;
-    assert_eq!(worker.handle.leases_held(), 1);
+    assert_eq!(worker.held(), 1);
     let told = worker.told();
     assert!(
         told.iter().any(|event| matches!(

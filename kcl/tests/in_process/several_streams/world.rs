@@ -4,18 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_kinesis::primitives::Blob;
-use kcl::events::{ConsumerEvent, Events, Notice};
 use kcl::{
-    BoxError, Checkpointer, Consumer, ConsumerConfig, ConsumerConfigBuilder, ConsumerHandle, RecordBatch,
-    RecordProcessor, RunError, RunSummary, ShardContext, StreamConfig,
+    BoxError, Checkpointer, Consumer, ConsumerConfig, ConsumerConfigBuilder, RecordBatch, RecordProcessor,
+    ShardContext, StreamConfig,
 };
 use kinesis_local::InProcess;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use crate::ROUND;
+use super::ROUND;
+use crate::one_stream::{Rows, rows};
+use crate::running::Running;
 
 /// What was processed: of which stream, by which worker.
 #[derive(Debug, Clone, Default)]
@@ -118,11 +117,7 @@ impl World {
                 seen: seen.clone(),
             })
             .unwrap();
-        let handle = consumer.handle();
-        let events = handle.events();
-        let mut task = JoinSet::new();
-        task.spawn(consumer.run());
-        Running { handle, events, task }
+        Running::of(consumer)
     }
 
     /// A record for each of these hash keys' shards.
@@ -132,15 +127,8 @@ impl World {
         put.send().await.unwrap();
     }
 
-    /// Rows of the lease table, by key.
-    pub(crate) async fn rows(&self) -> BTreeMap<String, BTreeMap<String, AttributeValue>> {
-        let scan = self.local.dynamodb_client().scan().table_name("app");
-        let Ok(found) = scan.consistent_read(true).send().await else {
-            return BTreeMap::new();
-        };
-        let rows = found.items.unwrap_or_default().into_iter();
-        rows.map(|row| (row["leaseKey"].as_s().unwrap().clone(), row.into_iter().collect()))
-            .collect()
+    pub(crate) async fn rows(&self) -> Rows {
+        rows(&self.local).await
     }
 
     /// Of which streams there are rows, by name.
@@ -173,40 +161,4 @@ impl World {
             sleep(Duration::from_millis(100)).await;
         }
     }
-}
-
-pub(crate) struct Running {
-    pub(crate) handle: ConsumerHandle,
-    events: Events,
-    task: JoinSet<Result<RunSummary, RunError>>,
-}
-
-impl Running {
-    /// What happened since the last call.
-    pub(crate) fn told(&mut self) -> Vec<ConsumerEvent> {
-        use futures::{FutureExt as _, StreamExt as _};
-        let mut told = Vec::new();
-        while let Some(Some(notice)) = self.events.next().now_or_never() {
-            match notice {
-                Notice::Event(event) => told.push(event),
-                other => panic!("{other:?}"),
-            }
-        }
-        told
-    }
-
-    pub(crate) async fn stop(mut self) -> RunSummary {
-        self.handle.request_shutdown();
-        self.task.join_next().await.unwrap().unwrap().unwrap()
-    }
-}
-
-/// Waits in virtual time. How long it took.
-pub(crate) async fn within(limit: Duration, what: &str, mut done: impl AsyncFnMut() -> bool) -> Duration {
-    let began = Instant::now();
-    while !done().await {
-        assert!(began.elapsed() < limit, "{what}: not within {limit:?}");
-        sleep(Duration::from_millis(20)).await;
-    }
-    began.elapsed()
 }
