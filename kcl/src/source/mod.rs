@@ -10,6 +10,8 @@ mod listing;
 pub(crate) mod polling;
 #[cfg(test)]
 pub(crate) mod scripted;
+#[cfg(test)]
+mod scripted_sdk;
 mod tip;
 
 use std::fmt;

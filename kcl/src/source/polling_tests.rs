@@ -1,7 +1,5 @@
 //! The reader against scripted answers of the SDK client, in virtual time.
 
-use std::sync::Arc;
-
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::http::HttpResponse;
 use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
@@ -16,20 +14,13 @@ use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use aws_smithy_types::body::SdkBody;
 
 use super::*;
-use crate::config::ConsumerConfig;
 use crate::processor::RecordBatch;
 use crate::source::Source as _;
-use crate::source::budget::ReadBudget;
-
-fn budget() -> ReadBudget {
-    ReadBudget::of_bytes(std::num::NonZeroUsize::new(64 << 20).unwrap())
-}
+use crate::source::scripted_sdk::{record, stream_of};
 
 fn reader(rules: &[&Rule], start: StartAt) -> PollingReader {
     let client = mock_client!(aws_sdk_kinesis, RuleMode::Sequential, rules);
-    let config = Arc::new(ConsumerConfig::builder("app", "sales").build().unwrap());
-    let stream = config.only_stream().unwrap();
-    let source = KinesisStream::new(&client.config().to_builder(), config, budget());
+    let (source, stream) = stream_of(&client);
     let (shard, range) = (ShardId::from_number(0), HashKeyRange::FULL);
     let (reached, meter) = (Reached::default(), Meter::for_tests());
     PollingReader::from_place(source, stream, shard, range, start, reached, meter)
@@ -53,14 +44,7 @@ fn page(of: &'static str, numbers: &'static [&'static str], next: Option<&'stati
             request.shard_iterator() == Some(of) && request.limit() == Some(10_000)
         })
         .then_output(move || {
-            let records = numbers.iter().map(|number| {
-                types::Record::builder()
-                    .sequence_number(*number)
-                    .partition_key("key")
-                    .data(Blob::new(*number))
-                    .build()
-                    .unwrap()
-            });
+            let records = numbers.iter().map(|number| record(number, *number));
             GetRecordsOutput::builder()
                 .set_records(Some(records.collect()))
                 .set_next_shard_iterator(next.map(str::to_owned))
@@ -340,9 +324,7 @@ async fn further_pages_of_a_listing_are_asked_for_by_their_token_alone() {
         })
         .then_output(move || page(1, None));
     let client = mock_client!(aws_sdk_kinesis, RuleMode::Sequential, &[&first, &second]);
-    let config = Arc::new(ConsumerConfig::builder("app", "sales").build().unwrap());
-    let stream = config.only_stream().unwrap();
-    let source = KinesisStream::new(&client.config().to_builder(), config, budget());
+    let (source, stream) = stream_of(&client);
     let shards = source.list_shards(&stream).await.unwrap();
     let ids: Vec<_> = shards.iter().map(|shard| shard.id.clone()).collect();
     assert_eq!(ids, [0, 1].map(ShardId::from_number));

@@ -117,30 +117,23 @@ impl Prober<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use aws_sdk_kinesis::Client;
     use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
     use aws_sdk_kinesis::operation::get_shard_iterator::GetShardIteratorOutput;
-    use aws_sdk_kinesis::primitives::Blob;
-    use aws_sdk_kinesis::types::Record;
     use aws_smithy_mocks::{RuleMode, mock, mock_client};
     use tokio::time::Instant;
 
     use super::*;
-    use crate::config::ConsumerConfig;
-    use crate::source::budget::ReadBudget;
+    use crate::source::scripted_sdk::{record, stream_of};
 
     /// A page of nothing, then one of a record, over and over.
     fn service() -> Client {
         let iterator = mock!(Client::get_shard_iterator)
             .then_output(|| GetShardIteratorOutput::builder().shard_iterator("first").build());
         let answer = |iterator: &'static str, number: Option<&'static str>| {
-            let record = number.map(|number| {
-                let record = Record::builder().sequence_number(number).partition_key("key");
-                record.data(Blob::new(vec![0; 512 << 10])).build().unwrap()
-            });
+            let record = number.map(|number| record(number, vec![0; 512 << 10]));
             mock!(Client::get_records)
                 .match_requests(move |request| request.shard_iterator() == Some(iterator))
                 .then_output(move || {
@@ -158,10 +151,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_search_takes_turns_with_whoever_else_polls_the_shard() {
-        let config = Arc::new(ConsumerConfig::builder("app", "sales").build().unwrap());
-        let stream = config.only_stream().unwrap();
-        let budget = ReadBudget::of_bytes(std::num::NonZeroUsize::new(64 << 20).unwrap());
-        let kinesis = KinesisStream::new(&service().config().to_builder(), config, budget);
+        let (kinesis, stream) = stream_of(&service());
         let shard = ShardId::from_number(0);
         let poller = kinesis.rate(&stream, &shard);
         let began = Instant::now();
