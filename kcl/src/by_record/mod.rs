@@ -53,6 +53,7 @@ mod received;
 mod saves;
 mod shared;
 mod stream;
+mod teller;
 
 pub use self::answers::{Answers, IntoOutcome, IntoOutcomes};
 pub use self::counts::RecordCounts;

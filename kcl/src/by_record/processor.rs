@@ -6,7 +6,6 @@
 use std::fmt;
 use std::future::{Future, pending, poll_fn};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -15,20 +14,18 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use rand::Rng as _;
 use rand::rngs::SmallRng;
 use tokio::time::{sleep_until, timeout};
-use tracing::{Instrument as _, Span, debug, warn};
+use tracing::{Instrument as _, Span, warn};
 
+use super::ReceivedRecord;
 use super::answers::Answers;
 use super::attend::attend;
-use super::counts::Counted;
 use super::saves::Saves;
 use super::shared::Shared;
-use super::{ReceivedRecord, RecordId};
+use super::teller::Teller;
 use crate::dead_letter::DeadLetter;
-use crate::error::{BoxError, CheckpointError, RunError};
-use crate::events::{ConsumerEvent, RecordEvent};
+use crate::error::{BoxError, CheckpointError};
 use crate::lanes::outcome::{Answer, Outcome, Reason};
-use crate::lanes::{Fate, Job, Lanes};
-use crate::metrics::{Meter, Metric};
+use crate::lanes::{Job, Lanes};
 use crate::position::Position;
 use crate::process::Checkpointer;
 use crate::process::keeper::chain;
@@ -41,7 +38,7 @@ use crate::stream::ShardContext;
 pub struct RecordLanes {
     shared: Arc<Shared>,
     shard: Arc<ShardContext>,
-    meter: Meter,
+    teller: Teller,
     lanes: Lanes<Kept>,
     /// Bounded by the lanes: so many calls, so many letters.
     work: FuturesUnordered<BoxFuture<'static, Done>>,
@@ -74,11 +71,12 @@ enum Done {
 
 impl RecordLanes {
     pub(super) fn new(shared: Arc<Shared>, shard: &ShardContext, rng: SmallRng) -> Self {
+        let shard = Arc::new(shard.clone());
         Self {
-            meter: shared.counters.of_lease(shard.lease_key()),
+            teller: Teller::new(Arc::clone(&shared), Arc::clone(&shard)),
             lanes: Lanes::new(shared.rules.clone()),
             shared,
-            shard: Arc::new(shard.clone()),
+            shard,
             work: FuturesUnordered::new(),
             saving: None,
             saved: None,
@@ -201,7 +199,7 @@ impl RecordLanes {
                 let fates = self.lanes.on_answers(answers, whole, now(), chance);
                 for (ticket, fate) in fates {
                     if let Some((_, (id, attempt))) = ids.iter().find(|(t, _)| *t == ticket) {
-                        self.tell(id, *attempt, fate, None);
+                        self.teller.tell(id, *attempt, fate, None);
                     }
                 }
             }
@@ -209,7 +207,7 @@ impl RecordLanes {
                 let ids = self.ids(&[ticket]);
                 let fate = self.lanes.on_letter(ticket, written.is_ok(), now(), chance);
                 if let (Some(fate), Some((_, (id, attempt)))) = (fate, ids.first()) {
-                    self.tell(id, *attempt, fate, written.err());
+                    self.teller.tell(id, *attempt, fate, written.err());
                 }
             }
         }
@@ -252,68 +250,6 @@ impl RecordLanes {
             Err(Reason::Dropped) if self.lanes.is_draining() => (for_all(tickets, &Answer::Withdrawn), true),
             Err(reason) => (for_all(tickets, &Answer::Failed(reason)), true),
         }
-    }
-
-    fn tell(&self, position: &Position, attempt: u32, fate: Fate, error: Option<BoxError>) {
-        let shared = &self.shared;
-        let id = || RecordId::new(Arc::clone(&self.shard), position.clone());
-        let counted = match &fate {
-            Fate::Acked => Some(Counted::Acked),
-            Fate::Skipped(_) => Some(Counted::Skipped),
-            Fate::DeadLettered(_) => Some(Counted::DeadLettered),
-            Fate::Again { .. } => Some(Counted::Retried),
-            Fate::LetterFailed { .. } => Some(Counted::DeadLetterFailed),
-            Fate::LetterDue | Fate::Stop(_) => None,
-        };
-        if let Some(counted) = counted {
-            shared.counting.one(counted);
-        }
-        let shard_id = self.shard.shard_id();
-        let event = match fate {
-            Fate::Acked => {
-                shared.tally.records.fetch_add(1, Ordering::Relaxed);
-                self.meter.add(Metric::RecordsProcessed, 1);
-                return;
-            }
-            Fate::LetterDue => return,
-            Fate::Again { reason, after } => {
-                debug!(%shard_id, %position, attempt, error = %reason, elapsed_ms = after.as_millis(), "record comes again");
-                RecordEvent::Failed {
-                    record: id(),
-                    attempt,
-                    reason,
-                    retry_after: after,
-                }
-            }
-            Fate::Skipped(reason) => {
-                let why = reason
-                    .as_ref()
-                    .map_or_else(|| "asked to".to_owned(), ToString::to_string);
-                warn!(%shard_id, %position, attempt, error = why, "record skipped");
-                RecordEvent::Skipped { record: id(), reason }
-            }
-            Fate::DeadLettered(reason) => {
-                warn!(%shard_id, %position, attempt, error = %reason, "record passed with a dead letter");
-                RecordEvent::DeadLettered { record: id(), reason }
-            }
-            Fate::LetterFailed { attempts, .. } => {
-                let error = error.map_or_else(String::new, |error| chain(&*error));
-                warn!(%shard_id, %position, attempt = attempts, error, "dead letter cannot be written, trying again");
-                RecordEvent::DeadLetterFailed {
-                    record: id(),
-                    attempts,
-                    error,
-                }
-            }
-            Fate::Stop(reason) => {
-                shared.halt.ask(RunError::StoppedAtRecord {
-                    record: id(),
-                    reason: reason.clone(),
-                });
-                RecordEvent::Stopped { record: id(), reason }
-            }
-        };
-        shared.bell.ring(ConsumerEvent::Record(event));
     }
 
     /// Begins to move the checkpoint to the watermark, if it is time to.
@@ -410,13 +346,7 @@ impl RecordProcessor for RecordLanes {
             .is_err()
         {
             let cut_off = self.cut();
-            warn!(shard_id = %self.shard.shard_id(), records = cut_off, "handlers did not end in time, their records come again");
-            self.shared
-                .bell
-                .ring(ConsumerEvent::Record(RecordEvent::DrainTimedOut {
-                    lease_key: self.shard.lease_key().clone(),
-                    cut_off,
-                }));
+            self.teller.drain_timed_out(cut_off);
         }
         self.saving = None;
         match self.unsaved() {
