@@ -27,10 +27,7 @@ async fn streams_are_counted_as_they_come_and_go() {
     world.list(&["orders", "clicks", "views"]);
     let policy = FormerStreams::DeleteAfter(4 * ROUND);
     let worker = world.start(world.tracking("w1").former_streams(policy));
-    within(10 * SECOND, "all are read", async || {
-        worker.held() == 4
-    })
-    .await;
+    within(10 * SECOND, "all are read", async || worker.held() == 4).await;
     within(ROUND, "and counted", async || counted(&worker) == [3, 0, 0, 0]).await;
 
     world.list(&["orders", "views"]);
@@ -65,10 +62,7 @@ async fn a_stream_without_its_leases_is_to_be_synced_until_it_has_them() {
     let world = World::with_streams(&[("orders", 2), ("clicks", 1)]).await;
     world.list(&["orders", "clicks"]);
     let worker = world.start(world.tracking("w1"));
-    within(10 * SECOND, "all are read", async || {
-        worker.held() == 3
-    })
-    .await;
+    within(10 * SECOND, "all are read", async || worker.held() == 3).await;
     let to_sync = || worker.handle.metrics().values(Metric::StreamsToSync);
     within(6 * ROUND, "an audit", async || to_sync().count() > 0).await;
     assert_eq!(to_sync().max(), Some(0.0));
@@ -86,9 +80,6 @@ async fn a_stream_without_its_leases_is_to_be_synced_until_it_has_them() {
     })
     .await;
     within(20 * ROUND, "none does", async || to_sync().last() == Some(0.0)).await;
-    within(10 * ROUND, "all are read again", async || {
-        worker.held() == 3
-    })
-    .await;
+    within(10 * ROUND, "all are read again", async || worker.held() == 3).await;
     worker.stop().await;
 }
