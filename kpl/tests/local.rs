@@ -1,9 +1,10 @@
 //! The producer against an endpoint that speaks the service's protocol, inside this process.
 
+mod stored;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_kinesis::types::ShardIteratorType;
 use kinesis_aggregation::{Deaggregated, HashKeyRange, OutOfRange, deaggregate};
 use kinesis_local::Local;
 use kpl::{DeliveryErrorKind, Producer, ProducerConfig, Record, StreamName};
@@ -21,44 +22,23 @@ async fn read_all(local: &Local, stream: &str) -> HashMap<(String, u64), (String
         .unwrap_or_default();
     let mut found = HashMap::new();
     for shard in shards {
-        let iterator = client
-            .get_shard_iterator()
-            .stream_name(stream)
-            .shard_id(shard.shard_id())
-            .shard_iterator_type(ShardIteratorType::TrimHorizon)
-            .send()
-            .await
-            .expect("an iterator");
-        let mut next = iterator.shard_iterator;
-        while let Some(iterator) = next {
-            let page = client
-                .get_records()
-                .shard_iterator(iterator)
-                .send()
-                .await
-                .expect("records");
-            if page.records.is_empty() && page.millis_behind_latest.unwrap_or(0) == 0 {
-                break;
-            }
-            next = page.next_shard_iterator;
-            for record in page.records {
-                let sequence = record.sequence_number().to_owned();
-                let key = record.partition_key().unwrap_or_default().to_owned();
-                let data = record.data.into_inner().into();
-                match deaggregate(data, &HashKeyRange::FULL, OutOfRange::Deliver) {
-                    Deaggregated::Aggregate(records) => {
-                        for user in records {
-                            let text = String::from_utf8(user.data().to_vec()).expect("text");
-                            let place = (sequence.clone(), user.sub_sequence_number());
-                            found.insert(place, (user.partition_key().to_owned(), text));
-                        }
+        for record in stored::records(&client, stream, shard.shard_id()).await {
+            let sequence = record.sequence_number().to_owned();
+            let key = record.partition_key().unwrap_or_default().to_owned();
+            let data = record.data.into_inner().into();
+            match deaggregate(data, &HashKeyRange::FULL, OutOfRange::Deliver) {
+                Deaggregated::Aggregate(records) => {
+                    for user in records {
+                        let text = String::from_utf8(user.data().to_vec()).expect("text");
+                        let place = (sequence.clone(), user.sub_sequence_number());
+                        found.insert(place, (user.partition_key().to_owned(), text));
                     }
-                    Deaggregated::Raw { data, .. } => {
-                        let text = String::from_utf8(data.to_vec()).expect("text");
-                        found.insert((sequence, 0), (key, text));
-                    }
-                    other => panic!("{other:?}"),
                 }
+                Deaggregated::Raw { data, .. } => {
+                    let text = String::from_utf8(data.to_vec()).expect("text");
+                    found.insert((sequence, 0), (key, text));
+                }
+                other => panic!("{other:?}"),
             }
         }
     }

@@ -1,10 +1,11 @@
 //! A spool between two producers and an endpoint that speaks the service's protocol, inside this process.
 #![cfg(feature = "spool")]
 
+mod stored;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aws_sdk_kinesis::types::ShardIteratorType;
 use aws_types::SdkConfig;
 use kinesis_aggregation::{Deaggregated, HashKeyRange, OutOfRange, deaggregate};
 use kinesis_local::Local;
@@ -29,42 +30,21 @@ impl Drop for Directory {
 /// Key and data of all user records of the stream's only shard, in stored order.
 async fn read_shard(local: &Local, stream: &str) -> Vec<(String, String)> {
     let client = local.kinesis_client();
-    let iterator = client
-        .get_shard_iterator()
-        .stream_name(stream)
-        .shard_id("shardId-000000000000")
-        .shard_iterator_type(ShardIteratorType::TrimHorizon)
-        .send()
-        .await
-        .expect("an iterator");
     let mut found = Vec::new();
-    let mut next = iterator.shard_iterator;
-    while let Some(iterator) = next {
-        let page = client
-            .get_records()
-            .shard_iterator(iterator)
-            .send()
-            .await
-            .expect("records");
-        if page.records.is_empty() && page.millis_behind_latest.unwrap_or(0) == 0 {
-            break;
-        }
-        next = page.next_shard_iterator;
-        for record in page.records {
-            let key = record.partition_key().unwrap_or_default().to_owned();
-            let text = |data: &[u8]| String::from_utf8(data.to_vec()).expect("text");
-            match deaggregate(
-                record.data.into_inner().into(),
-                &HashKeyRange::FULL,
-                OutOfRange::Deliver,
-            ) {
-                Deaggregated::Aggregate(records) => {
-                    let users = records.iter();
-                    found.extend(users.map(|user| (user.partition_key().to_owned(), text(user.data()))));
-                }
-                Deaggregated::Raw { data, .. } => found.push((key, text(&data))),
-                other => panic!("{other:?}"),
+    for record in stored::records(&client, stream, "shardId-000000000000").await {
+        let key = record.partition_key().unwrap_or_default().to_owned();
+        let text = |data: &[u8]| String::from_utf8(data.to_vec()).expect("text");
+        match deaggregate(
+            record.data.into_inner().into(),
+            &HashKeyRange::FULL,
+            OutOfRange::Deliver,
+        ) {
+            Deaggregated::Aggregate(records) => {
+                let users = records.iter();
+                found.extend(users.map(|user| (user.partition_key().to_owned(), text(user.data()))));
             }
+            Deaggregated::Raw { data, .. } => found.push((key, text(&data))),
+            other => panic!("{other:?}"),
         }
     }
     found

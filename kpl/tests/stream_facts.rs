@@ -3,11 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod stored;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::types::{RecordDistributionStrategy, ShardIteratorType, StreamMode, StreamModeDetails};
+use aws_sdk_kinesis::types::{RecordDistributionStrategy, StreamMode, StreamModeDetails};
 use kinesis_aggregation::{Deaggregated, HashKey, HashKeyRange, OutOfRange, deaggregate};
 use kinesis_local::{Fault, InProcess};
 use kpl::{
@@ -34,26 +36,8 @@ async fn read(client: &Client, stream: &str) -> Found {
         let range = shard.hash_key_range().unwrap();
         let key = |text: &str| HashKey::parse_decimal(text).unwrap();
         let range = HashKeyRange::new(key(range.starting_hash_key()), key(range.ending_hash_key())).unwrap();
-        let iterator = client
-            .get_shard_iterator()
-            .stream_name(stream)
-            .shard_id(shard.shard_id())
-            .shard_iterator_type(ShardIteratorType::TrimHorizon);
-        let mut next = iterator.send().await.unwrap().shard_iterator;
-        while let Some(iterator) = next {
-            let page = client
-                .get_records()
-                .shard_iterator(iterator)
-                .send()
-                .await
-                .unwrap();
-            if page.records.is_empty() && page.millis_behind_latest == Some(0) {
-                break;
-            }
-            next = page.next_shard_iterator;
-            for record in page.records {
-                found.add(&range, record);
-            }
+        for record in stored::records(client, stream, shard.shard_id()).await {
+            found.add(&range, record);
         }
     }
     found
