@@ -7,7 +7,9 @@ use aws_types::SdkConfig;
 use crate::error::{CreateStreamError, StartError};
 use crate::faults::Faults;
 use crate::sdk;
-use crate::service::{Endpoint, FaultControl, History, InProcessClient, KinesisService, Latency, Setup};
+use crate::service::{
+    Endpoint, FaultControl, History, HistoryEntry, InProcessClient, KinesisService, Latency, Setup,
+};
 use crate::streams;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
@@ -144,6 +146,15 @@ impl InProcess {
     #[must_use]
     pub fn history(&self) -> History {
         self.kinesis.world().history().snapshot()
+    }
+
+    /// Waits for a call or an event: the first in the history that is `wanted`, be it there already or yet to come. `None`
+    /// where no history is kept.
+    ///
+    /// # Cancel safety
+    /// Nothing is taken out of the history, so that a dropped call leaves no trace.
+    pub async fn wait_for(&self, wanted: impl Fn(&HistoryEntry) -> bool) -> Option<HistoryEntry> {
+        self.kinesis.world().history().wait_for(wanted).await
     }
 
     /// Forgets what happened so far.

@@ -9,7 +9,7 @@ use crate::control::Control;
 use crate::error::{CreateStreamError, StartError};
 use crate::faults::Faults;
 use crate::serve::{Backend, Lifetime, bind, serve};
-use crate::service::{Endpoint, FaultControl, History, KinesisService, Latency, Setup};
+use crate::service::{Endpoint, FaultControl, History, HistoryEntry, KinesisService, Latency, Setup};
 use crate::{sdk, streams, tls};
 
 /// A running Kinesis and a running DynamoDB on loopback ports of this process.
@@ -152,6 +152,15 @@ impl Local {
     #[must_use]
     pub fn history(&self) -> History {
         self.kinesis.world().history().snapshot()
+    }
+
+    /// Waits for a call or an event: the first in the history that is `wanted`, be it there already or yet to come. `None`
+    /// where no history is kept.
+    ///
+    /// # Cancel safety
+    /// Nothing is taken out of the history, so that a dropped call leaves no trace.
+    pub async fn wait_for(&self, wanted: impl Fn(&HistoryEntry) -> bool) -> Option<HistoryEntry> {
+        self.kinesis.world().history().wait_for(wanted).await
     }
 
     /// The time both endpoints go by: the wall clock's at the start, then tokio's.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod registered;
+
 use std::time::Duration;
 
 use aws_sdk_kinesis::primitives::Blob;
@@ -13,35 +15,10 @@ use kinesis_local::{Fault, Local};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use self::registered::consumer;
+
 const FIRST: &str = "shardId-000000000000";
 const SOON: Duration = Duration::from_secs(20);
-
-async fn consumer(local: &Local) -> String {
-    let client = local.kinesis_client();
-    let summary = client
-        .describe_stream_summary()
-        .stream_name("orders")
-        .send()
-        .await
-        .unwrap();
-    let arn = summary
-        .stream_description_summary()
-        .unwrap()
-        .stream_arn()
-        .to_owned();
-    let register = client
-        .register_stream_consumer()
-        .stream_arn(arn)
-        .consumer_name("billing");
-    register
-        .send()
-        .await
-        .unwrap()
-        .consumer()
-        .unwrap()
-        .consumer_arn()
-        .to_owned()
-}
 
 async fn put(local: &Local, data: &str) {
     let put = local
@@ -66,7 +43,7 @@ async fn records_are_pushed_with_and_without_tls() {
         let subscribe = local
             .kinesis_client()
             .subscribe_to_shard()
-            .consumer_arn(consumer(&local).await)
+            .consumer_arn(consumer(&local.kinesis_client(), "billing").await)
             .shard_id(FIRST)
             .starting_position(start);
         let mut events = subscribe.send().await.unwrap().event_stream;
@@ -122,7 +99,7 @@ fn request(url: &str, target: &str, body: impl Into<Body>) -> Request<Body> {
 async fn many_subscriptions_share_one_connection_in_the_clear() {
     let local = Local::start().await.unwrap();
     local.create_stream("orders", 300).await.unwrap();
-    let arn = consumer(&local).await;
+    let arn = consumer(&local.kinesis_client(), "billing").await;
     let url = local.kinesis_url();
     let stream = connect(url).await;
     let (mut sender, connection) =

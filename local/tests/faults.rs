@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod registered;
+
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{
@@ -18,6 +20,8 @@ use aws_sdk_kinesis::types::{
 use aws_types::SdkConfig;
 use kinesis_local::{Fault, InProcess, Local, Reshard};
 use tokio::time::{Instant, timeout};
+
+use self::registered::consumer;
 
 const FIRST: &str = "shardId-000000000000";
 const SECOND: &str = "shardId-000000000001";
@@ -77,29 +81,13 @@ async fn subscribe(
     client: &Client,
     name: &str,
 ) -> aws_sdk_kinesis::operation::subscribe_to_shard::SubscribeToShardOutput {
-    let summary = client
-        .describe_stream_summary()
-        .stream_name("orders")
-        .send()
-        .await
-        .unwrap();
-    let arn = summary
-        .stream_description_summary()
-        .unwrap()
-        .stream_arn()
-        .to_owned();
-    let register = client
-        .register_stream_consumer()
-        .stream_arn(arn)
-        .consumer_name(name);
-    let consumer = register.send().await.unwrap().consumer().unwrap().clone();
     let start = StartingPosition::builder()
         .r#type(ShardIteratorType::TrimHorizon)
         .build()
         .unwrap();
     client
         .subscribe_to_shard()
-        .consumer_arn(consumer.consumer_arn())
+        .consumer_arn(consumer(client, name).await)
         .shard_id(FIRST)
         .starting_position(start)
         .send()

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod registered;
+
 use std::collections::BTreeSet;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -12,6 +14,8 @@ use aws_sdk_kinesis::types::{
 };
 use kinesis_local::{InProcess, Latency, Reshard};
 use tokio::time::Instant;
+
+use self::registered::consumer;
 
 const FIRST: &str = "shardId-000000000000";
 
@@ -31,32 +35,6 @@ async fn iterator(client: &Client, shard: &str, kind: ShardIteratorType) -> Opti
         .shard_id(shard)
         .shard_iterator_type(kind);
     get.send().await.unwrap().shard_iterator().map(str::to_owned)
-}
-
-async fn consumer(client: &Client, name: &str) -> String {
-    let summary = client
-        .describe_stream_summary()
-        .stream_name("orders")
-        .send()
-        .await
-        .unwrap();
-    let arn = summary
-        .stream_description_summary()
-        .unwrap()
-        .stream_arn()
-        .to_owned();
-    let register = client
-        .register_stream_consumer()
-        .stream_arn(arn)
-        .consumer_name(name);
-    register
-        .send()
-        .await
-        .unwrap()
-        .consumer()
-        .unwrap()
-        .consumer_arn()
-        .to_owned()
 }
 
 fn start(kind: ShardIteratorType) -> StartingPosition {

@@ -3,8 +3,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::fmt::Write as _;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 /// One call as it ended, or one event of a subscription as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,12 +99,16 @@ impl fmt::Display for History {
 pub(crate) struct Recorder {
     limit: usize,
     kept: Arc<Mutex<Kept>>,
+    /// Rung at each entry.
+    bell: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
     entries: VecDeque<HistoryEntry>,
     dropped: u64,
+    /// How many ever came.
+    total: u64,
 }
 
 impl Recorder {
@@ -109,6 +116,7 @@ impl Recorder {
         Self {
             limit,
             kept: Arc::default(),
+            bell: Arc::default(),
         }
     }
 
@@ -140,6 +148,9 @@ impl Recorder {
             request,
             outcome,
         });
+        kept.total += 1;
+        drop(kept);
+        self.bell.notify_waiters();
     }
 
     pub(crate) fn snapshot(&self) -> History {
@@ -151,7 +162,35 @@ impl Recorder {
     }
 
     pub(crate) fn clear(&self) {
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Kept::default();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Kept {
+            total: kept.total,
+            ..Kept::default()
+        };
+    }
+
+    /// The first entry that is wanted: one that is kept, or one to come. `None` where nothing is taken down.
+    pub(crate) async fn wait_for(&self, wanted: impl Fn(&HistoryEntry) -> bool) -> Option<HistoryEntry> {
+        let mut seen = 0;
+        while self.is_on() {
+            let mut rung = pin!(self.bell.notified());
+            // Before the look, so that what comes in between rings too.
+            rung.as_mut().enable();
+            if let Some(found) = self.look(&mut seen, &wanted) {
+                return Some(found);
+            }
+            rung.await;
+        }
+        None
+    }
+
+    /// Looks at what came after the first `seen` of all entries.
+    fn look(&self, seen: &mut u64, wanted: impl Fn(&HistoryEntry) -> bool) -> Option<HistoryEntry> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = usize::try_from(kept.total - *seen).unwrap_or(usize::MAX);
+        *seen = kept.total;
+        let old = kept.entries.len().saturating_sub(new);
+        kept.entries.iter().skip(old).find(|entry| wanted(entry)).cloned()
     }
 }
 
@@ -223,6 +262,8 @@ const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+
     use super::*;
 
     #[test]
@@ -243,6 +284,29 @@ mod tests {
         let off = Recorder::new(0);
         off.record(Duration::ZERO, "-", "PutRecord", String::new(), String::new());
         assert!(off.snapshot().entries().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_entry_is_waited_for_whether_it_is_there_or_comes() {
+        let recorder = Recorder::new(2);
+        let put = |number: u32| {
+            let request = format!("n={number}");
+            recorder.record(Duration::ZERO, "-", "PutRecord", request, "200".to_owned());
+        };
+        let of = |number: u32| move |entry: &HistoryEntry| entry.request() == format!("n={number}");
+        put(0);
+        assert!(recorder.wait_for(of(0)).await.is_some());
+        // While it waits, older ones are let go and all are cleared.
+        let mut waiting = pin!(recorder.wait_for(of(5)));
+        let mut nobody = Context::from_waker(Waker::noop());
+        for number in 1..5 {
+            put(number);
+            assert!(waiting.as_mut().poll(&mut nobody).is_pending(), "{number}");
+        }
+        recorder.clear();
+        put(5);
+        assert_eq!(waiting.await.map(|entry| entry.request), Some("n=5".to_owned()));
+        assert_eq!(Recorder::new(0).wait_for(of(0)).await, None);
     }
 
     #[test]
