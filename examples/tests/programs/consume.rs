@@ -7,6 +7,7 @@ use crate::stage::{Stage, ended, output_lines, run, signal, until};
 use bytes::Bytes;
 use kpl::{Producer, ProducerConfig, Record, StreamName};
 use serde_json::Value;
+use tokio::process::Child;
 
 /// Puts lines `from..to` under seven keys; each line holds its number.
 async fn put(stage: &Stage, from: u32, to: u32) {
@@ -23,12 +24,6 @@ async fn put(stage: &Stage, from: u32, to: u32) {
         ticket.await.expect("delivered");
     }
     producer.close().await.expect("closed");
-}
-
-async fn stage() -> Stage {
-    let stage = Stage::new().await;
-    stage.local.create_stream("s", 4).await.expect("a stream");
-    stage
 }
 
 /// The numbers in a worker's output, by key, in the order of writing.
@@ -71,7 +66,7 @@ fn written(outputs: &[&Path]) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_fan_out_a_consumer_is_registered_and_each_record_is_a_line() {
-    let stage = stage().await;
+    let stage = Stage::with_shards(4).await;
     put(&stage, 0, 500).await;
     let output = stage.path("out.jsonl");
     let output_arg = crate::stage::text(&output);
@@ -96,7 +91,7 @@ async fn with_fan_out_a_consumer_is_registered_and_each_record_is_a_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_record_is_a_line_and_a_restart_goes_on() {
-    let stage = stage().await;
+    let stage = Stage::with_shards(4).await;
     put(&stage, 0, 500).await;
     let (output, summary) = (stage.path("out.jsonl"), stage.path("summary.json"));
     let (output_arg, summary_arg) = (crate::stage::text(&output), crate::stage::text(&summary));
@@ -162,7 +157,7 @@ async fn each_record_is_a_line_and_a_restart_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn data_that_is_no_text_is_base64_on_stdout() {
-    let stage = stage().await;
+    let stage = Stage::with_shards(4).await;
     let producer =
         Producer::new(&stage.local.kinesis_config(), ProducerConfig::default()).expect("configured");
     let record = Record::new("k", Bytes::from_static(b"\xff\x00")).expect("a record");
@@ -184,21 +179,10 @@ async fn data_that_is_no_text_is_base64_on_stdout() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_sigterm_nothing_is_lost_and_nothing_twice() {
-    let stage = stage().await;
+    let stage = Stage::with_shards(4).await;
     let (one, two) = (stage.path("1.jsonl"), stage.path("2.jsonl"));
     let outputs = [one.as_path(), two.as_path()];
-    let start = |name: &str, output: &Path| {
-        let args = [
-            "--worker-id",
-            name,
-            "--failover-ms",
-            "4000",
-            "--output",
-            &crate::stage::text(output),
-        ];
-        stage.consume(&args).spawn().expect("a built program")
-    };
-    let (first, second) = (start("w1", &one), start("w2", &two));
+    let (first, second) = pair(&stage, &outputs, "4000", &[]);
     let mut next = 0;
     // Until both are at work, and the first has shown that it is.
     until_both_write(&stage, &mut next, &outputs).await;
@@ -218,21 +202,10 @@ async fn after_sigterm_nothing_is_lost_and_nothing_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_sigkill_nothing_is_lost_and_order_holds() {
-    let stage = stage().await;
+    let stage = Stage::with_shards(4).await;
     let (one, two) = (stage.path("1.jsonl"), stage.path("2.jsonl"));
     let outputs = [one.as_path(), two.as_path()];
-    let start = |name: &str, output: &Path| {
-        let args = [
-            "--worker-id",
-            name,
-            "--failover-ms",
-            "1000",
-            "--output",
-            &crate::stage::text(output),
-        ];
-        stage.consume(&args).spawn().expect("a built program")
-    };
-    let (mut first, second) = (start("w1", &one), start("w2", &two));
+    let (mut first, second) = pair(&stage, &outputs, "1000", &[]);
     let mut next = 0;
     until_both_write(&stage, &mut next, &outputs).await;
     let (_, killed) = tokio::join!(put(&stage, next, next + 3000), first.kill());
@@ -252,23 +225,10 @@ async fn after_sigkill_nothing_is_lost_and_order_holds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_worker_outlives_a_peer_that_died() {
-    let stage = stage().await;
+    let stage = Stage::with_shards(4).await;
     let (one, two) = (stage.path("1.jsonl"), stage.path("2.jsonl"));
     let outputs = [one.as_path(), two.as_path()];
-    let start = |name: &str, output: &Path| {
-        let args = [
-            "--worker-id",
-            name,
-            "--failover-ms",
-            "4000",
-            "--idle-exit",
-            "3",
-            "--output",
-            &crate::stage::text(output),
-        ];
-        stage.consume(&args).spawn().expect("a built program")
-    };
-    let (mut first, second) = (start("w1", &one), start("w2", &two));
+    let (mut first, second) = pair(&stage, &outputs, "4000", &["--idle-exit", "3"]);
     let mut next = 0;
     until_both_write(&stage, &mut next, &outputs).await;
     first.kill().await.expect("was running");
@@ -279,6 +239,24 @@ async fn an_idle_worker_outlives_a_peer_that_died() {
     ended(second).await.assert_done();
     let counts = counts(&outputs);
     assert!((0..next).all(|number| counts.contains_key(&number)));
+}
+
+/// The workers `w1` and `w2`, each with its output.
+fn pair(stage: &Stage, outputs: &[&Path; 2], failover_ms: &str, more: &[&str]) -> (Child, Child) {
+    let start = |name: &str, output: &Path| {
+        let output = crate::stage::text(output);
+        let args = [
+            "--worker-id",
+            name,
+            "--failover-ms",
+            failover_ms,
+            "--output",
+            &output,
+        ];
+        let mut worker = stage.consume(&[&args, more].concat());
+        worker.spawn().expect("a built program")
+    };
+    (start("w1", outputs[0]), start("w2", outputs[1]))
 }
 
 /// Puts, a little at a time, until both workers have written something that was put after the other had started.

@@ -27,8 +27,7 @@ async fn put(stage: &Stage, data: &[String]) {
 
 /// So many numbers, with something that is no JSON in their midst.
 async fn stage(records: usize, poison: &[usize]) -> Stage {
-    let stage = Stage::new().await;
-    stage.local.create_stream("s", 2).await.expect("a stream");
+    let stage = Stage::with_shards(2).await;
     let data: Vec<_> = (0..records)
         .map(|place| match poison.contains(&place) {
             true => format!("poison {place}"),

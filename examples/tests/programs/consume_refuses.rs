@@ -8,12 +8,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-async fn stage() -> Stage {
-    let stage = Stage::new().await;
-    stage.local.create_stream("s", 2).await.expect("a stream");
-    stage
-}
-
 fn consume(stream: &str, kinesis: &str, dynamodb: &str) -> tokio::process::Command {
     let args = [
         "--stream",
@@ -31,7 +25,7 @@ fn consume(stream: &str, kinesis: &str, dynamodb: &str) -> tokio::process::Comma
 
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_that_are_none_are_said() {
-    let stage = stage().await;
+    let stage = Stage::with_shards(2).await;
     let down = format!("http://127.0.0.1:{}", closed_port());
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let silent_url = format!("http://{}", silent.local_addr().expect("bound"));
@@ -60,7 +54,7 @@ async fn endpoints_that_are_none_are_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn aws_needs_credentials_even_if_half_is_here() {
-    let stage = stage().await;
+    let stage = Stage::with_shards(2).await;
     let args = [
         "--stream",
         "s",
@@ -125,7 +119,7 @@ async fn dynamodb_that_answers(answer: fn(&str) -> (u16, String)) -> FakeDynamoD
 
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_rights_are_said() {
-    let stage = stage().await;
+    let stage = Stage::with_shards(2).await;
     let denied = dynamodb_that_answers(|action| {
         let text = format!(
             r#"{{"__type":"com.amazon.coral.service#AccessDeniedException","message":"User x is not authorized to perform {action}"}}"#
@@ -166,7 +160,7 @@ async fn missing_rights_are_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_is_none_and_a_row_of_garbage_are_said() {
-    let stage = stage().await;
+    let stage = Stage::with_shards(2).await;
     let dynamodb = stage.local.dynamodb_client();
     for (table, key) in [("strange", "somethingElse"), ("garbage", "leaseKey")] {
         let key_type =
@@ -225,7 +219,7 @@ async fn a_table_that_is_none_and_a_row_of_garbage_are_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn outputs_that_are_none_are_said() {
-    let stage = stage().await;
+    let stage = Stage::with_shards(2).await;
     let kinesis = stage.local.kinesis_client();
     let put = kinesis.put_record().stream_name("s").partition_key("k");
     put.data(aws_sdk_kinesis::primitives::Blob::new("event"))
@@ -252,7 +246,7 @@ async fn outputs_that_are_none_are_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_usage_is_exit_code_2_and_a_wrong_setting_1() {
-    let stage = stage().await;
+    let stage = Stage::with_shards(2).await;
     let ended = run(&mut program(env!("CARGO_BIN_EXE_consume"), &["--stream", "s"])).await;
     assert_eq!(ended.code, Some(2), "{ended:?}");
     let ended = run(&mut stage.consume(&["--failover-ms", "1"])).await;

@@ -69,8 +69,7 @@ impl Stage {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes most of a minute: .ci/run has a step for it"]
 async fn a_hundred_kills_lose_no_effect_and_repeat_none() {
-    let stage = Stage::new().await;
-    stage.local.create_stream("s", SHARDS).await.expect("a stream");
+    let stage = Stage::with_shards(SHARDS).await;
     let names = ["worker-1", "worker-2"];
     let mut workers = names.map(|name| stage.exactly_once(name));
     let mut put = 0;

@@ -28,9 +28,20 @@ pub(crate) struct Ended {
 impl Stage {
     pub(crate) async fn new() -> Self {
         Self {
-            local: Local::start().await.expect("a free port"),
+            local: Local::builder()
+                .history_limit(HISTORY)
+                .start()
+                .await
+                .expect("a free port"),
             dir: TempDir::new(),
         }
+    }
+
+    /// The same with the stream `s`.
+    pub(crate) async fn with_shards(shards: u32) -> Self {
+        let stage = Self::new().await;
+        stage.local.create_stream("s", shards).await.expect("a stream");
+        stage
     }
 
     /// A file with that content.
@@ -197,4 +208,6 @@ pub(crate) fn text(path: &Path) -> String {
 }
 
 /// Every end comes within this time.
-const PROMISED: Duration = Duration::from_secs(15);
+pub(crate) const PROMISED: Duration = Duration::from_secs(15);
+/// Entries that are kept of what the endpoint did.
+const HISTORY: usize = 10_000;
