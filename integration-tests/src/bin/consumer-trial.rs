@@ -7,6 +7,7 @@ use clap::Parser;
 use integration_tests::trial::consumer::{
     Report, Scenario, Setting, Stage, fill, play, play_in_virtual_time, serve,
 };
+use integration_tests::trial::program::{exit_code, runtime, verdict};
 use integration_tests::trial::{Length, TrialError};
 
 /// Plays trials of the consumer against the engine and prints what became of each record.
@@ -46,21 +47,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match arguments.run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            let mut text = error.to_string();
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                text = format!("{text}: {error}");
-                cause = error.source();
-            }
-            eprintln!("consumer-trial: {text}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code("consumer-trial", Arguments::parse().run())
 }
 
 type BoxError = Box<dyn std::error::Error>;
@@ -99,7 +86,6 @@ impl Arguments {
         Ok(is_kept)
     }
 
-    /// On two threads, as a small service would.
     fn played_at(&self, scenario: &Scenario, kinesis: &str, dynamodb: &str) -> Result<bool, BoxError> {
         let stage = Stage::Remote {
             kinesis: kinesis.to_owned(),
@@ -130,24 +116,11 @@ impl Arguments {
         }
         let status = workers.status()?;
         runtime.block_on(local.stop());
-        match status.code() {
-            Some(0) => Ok(true),
-            Some(1) => Ok(false),
-            _ => Err(Box::new(TrialError::Ended {
-                what: "the workers' process",
-            })),
-        }
+        Ok(verdict("the workers' process", status)?)
     }
 }
 
 fn told(report: &Report) -> bool {
     println!("{report}");
     report.broken().is_empty()
-}
-
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
 }

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, ValueEnum};
-use integration_tests::trial::{
-    Length, Report, Scenario, Setting, Stage, TrialError, play, play_in_virtual_time, serve,
-};
+use integration_tests::trial::program::{exit_code, runtime, verdict};
+use integration_tests::trial::{Length, Report, Scenario, Setting, Stage, play, play_in_virtual_time, serve};
 use kpl::Ordering;
 
 /// Plays trials of the producer against the engine and prints what became of each record.
@@ -59,21 +58,7 @@ enum Kept {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match arguments.run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            let mut text = error.to_string();
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                text = format!("{text}: {error}");
-                cause = error.source();
-            }
-            eprintln!("producer-trial: {text}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code("producer-trial", Arguments::parse().run())
 }
 
 type BoxError = Box<dyn std::error::Error>;
@@ -115,7 +100,6 @@ impl Arguments {
         Ok(is_kept)
     }
 
-    /// On two threads, as a small service would.
     fn played_at(&self, scenario: &Scenario, url: &str) -> Result<bool, BoxError> {
         let stage = Stage::Remote(url.to_owned());
         Ok(told(&runtime()?.block_on(play(scenario, &stage, self.seed))?))
@@ -137,24 +121,11 @@ impl Arguments {
         }
         let status = producer.status()?;
         runtime.block_on(local.stop());
-        match status.code() {
-            Some(0) => Ok(true),
-            Some(1) => Ok(false),
-            _ => Err(Box::new(TrialError::Ended {
-                what: "the producer's process",
-            })),
-        }
+        Ok(verdict("the producer's process", status)?)
     }
 }
 
 fn told(report: &Report) -> bool {
     println!("{report}");
     report.broken().is_empty()
-}
-
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
 }

@@ -10,6 +10,7 @@ mod feeder;
 mod play;
 mod report;
 mod sightings;
+mod stage;
 mod worker;
 
 pub use self::error::FleetError;

@@ -22,6 +22,7 @@ mod latencies;
 mod observer;
 mod play;
 mod process;
+pub mod program;
 mod reader;
 mod report;
 mod resharder;
