@@ -9,6 +9,9 @@
 //!                                                                        └─> hand_over  asked of loaded workers
 //! ```
 //!
+//! A dead worker's leases fall to those alone who have watched them for the failover time. A worker that came meanwhile cannot know yet
+//! that they are free: left to it, they would lie for a failover time of its own. It asks for its share of them afterwards.
+//!
 //! Counting follows KCL's lease taker with four departures:
 //! - finished leases (`SHARD_END`) are not counted: they cost nothing, and counting them makes an "even" fleet
 //!   uneven in load. Nobody takes one either: children are created before the end is written, so nothing is left;
@@ -132,7 +135,7 @@ pub fn plan(snapshot: &Snapshot, limits: &Limits, seed: u64) -> Plan {
 fn others_neglected(snapshot: &Snapshot, mine: &[LeaseKey]) -> Vec<LeaseKey> {
     let mine: HashSet<&LeaseKey> = mine.iter().collect();
     snapshot
-        .keys_with(|s| matches!(s, Standing::Free { neglected: true }))
+        .keys_with(Standing::is_neglected)
         .filter(|key| !mine.contains(key))
         .cloned()
         .collect()

@@ -1,6 +1,6 @@
 //! The planner's view: each lease reduced to how it stands.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
 use super::parents::Unfinished;
@@ -12,8 +12,14 @@ use crate::store::Listing;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Standing {
-    /// Nobody attends to it: unowned, expired, or past the deadline of a hand-over.
+    /// Nobody owns it, as everybody can see.
     Free {
+        /// For so long that whoever should have taken it will not.
+        neglected: bool,
+    },
+    /// Its owner has been silent for the failover time, or let the deadline of a hand-over pass: free as well, for those who have
+    /// watched it for long enough to know.
+    Lapsed {
         /// For so long that whoever should have taken it will not.
         neglected: bool,
     },
@@ -34,6 +40,23 @@ pub enum Standing {
     Finished(Option<WorkerId>),
 }
 
+impl Standing {
+    /// Whether nobody attends to the lease.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        matches!(self, Self::Free { .. } | Self::Lapsed { .. })
+    }
+
+    /// Whether nobody attends to it, for so long that whoever should have taken it will not.
+    #[must_use]
+    pub fn is_neglected(&self) -> bool {
+        matches!(
+            self,
+            Self::Free { neglected: true } | Self::Lapsed { neglected: true }
+        )
+    }
+}
+
 /// How long to wait for others before acting in their place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
@@ -42,6 +65,10 @@ pub struct Patience {
     /// How long a graceful hand-over may last for its holder (KCL: `gracefulLeaseHandoffTimeoutMillis`, 30 s). Its
     /// next owner waits one failover time longer, everybody else two.
     pub hand_over: Duration,
+    /// How long leases may lie that their owner renewed and then did not, before anybody may take them in the place of whoever should.
+    /// All others may lie for one failover time: their owner was perhaps not told yet that it has them, or not yet that it has
+    /// them no more.
+    pub neglect: Duration,
 }
 
 /// All leases as one worker sees them at one moment.
@@ -49,6 +76,7 @@ pub struct Patience {
 pub struct Snapshot {
     me: WorkerId,
     standings: BTreeMap<LeaseKey, Standing>,
+    newcomers: BTreeSet<WorkerId>,
 }
 
 impl Snapshot {
@@ -86,17 +114,29 @@ impl Snapshot {
                 };
                 (lease.key.clone(), standing)
             })
-            .collect();
-        Self { me, standings }
+            .collect::<BTreeMap<_, _>>();
+        let newcomers = observed.newcomers(patience.failover, now);
+        Self::from_standings(me, standings).with_newcomers(newcomers.cloned())
     }
 
-    /// A snapshot from standings already known.
+    /// A snapshot from standings already known, of workers that have all been there for long.
     #[must_use]
     pub fn from_standings(me: WorkerId, standings: impl IntoIterator<Item = (LeaseKey, Standing)>) -> Self {
         Self {
             me,
             standings: standings.into_iter().collect(),
+            newcomers: BTreeSet::new(),
         }
+    }
+
+    /// The same where these workers came too lately to know which leases are [`Standing::Lapsed`].
+    #[must_use]
+    pub fn with_newcomers(mut self, newcomers: impl IntoIterator<Item = WorkerId>) -> Self {
+        self.newcomers = newcomers
+            .into_iter()
+            .filter(|worker| *worker != self.me)
+            .collect();
+        self
     }
 
     /// The worker that plans.
@@ -114,6 +154,11 @@ impl Snapshot {
     #[must_use]
     pub fn standing(&self, key: &LeaseKey) -> Option<&Standing> {
         self.standings.get(key)
+    }
+
+    /// Whether a worker has been there for long enough to know which leases are [`Standing::Lapsed`].
+    pub(super) fn knows_who_is_silent(&self, worker: &WorkerId) -> bool {
+        !self.newcomers.contains(worker)
     }
 
     pub(super) fn keys_with(&self, wanted: impl Fn(&Standing) -> bool) -> impl Iterator<Item = &LeaseKey> {
@@ -162,7 +207,7 @@ impl Eye<'_> {
         if to == self.me && age > deadline {
             Standing::Mine
         } else if age > deadline + self.patience.failover {
-            Standing::Free { neglected: false }
+            Standing::Lapsed { neglected: false }
         } else {
             Standing::HandingOver {
                 from: from.clone(),
@@ -172,11 +217,21 @@ impl Eye<'_> {
     }
 
     fn free(&self, lease: &Lease) -> Standing {
-        let neglected = match self.attendance(lease) {
-            Attendance::Vacant(since) => since > self.patience.failover,
-            Attendance::Alive => false,
-        };
-        Standing::Free { neglected }
+        let Patience {
+            failover, neglect, ..
+        } = self.patience;
+        match self.attendance(lease) {
+            Attendance::Silent(since) => Standing::Lapsed {
+                neglected: match self.observed.is_kept(&lease.key) {
+                    true => since > neglect,
+                    false => since > failover,
+                },
+            },
+            Attendance::Vacant(since) => Standing::Free {
+                neglected: since > failover,
+            },
+            Attendance::Alive => Standing::Free { neglected: false },
+        }
     }
 
     fn live_holder(&self, lease: &Lease) -> Option<WorkerId> {

@@ -1,5 +1,6 @@
 //! Who should hold how many, and which lease goes where: the same answer on every worker.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::HandOver;
@@ -27,16 +28,26 @@ pub(super) fn share_of(snapshot: &Snapshot) -> Share {
     let me = snapshot.me();
     let held = fleet.loads[me].count;
 
-    let mut deficits: Vec<(&WorkerId, usize)> = fleet
+    let mut places: Vec<Place<'_>> = fleet
         .loads
         .iter()
-        .map(|(worker, load)| (*worker, quotas[worker].saturating_sub(load.count)))
+        .map(|(worker, load)| Place {
+            worker,
+            quota: quotas[worker],
+            has: load.count,
+            knows: snapshot.knows_who_is_silent(worker),
+        })
         .collect();
     let mut take = Vec::new();
     for key in by_scatter(&mut fleet.free) {
-        match next_in_need(&mut deficits) {
+        match next_in_need(&mut places) {
             Some(worker) if worker == me => take.push((*key).clone()),
             _ => {}
+        }
+    }
+    for key in by_scatter(&mut fleet.lapsed) {
+        if next_who_knows(&mut places) == Some(me) {
+            take.push((*key).clone());
         }
     }
 
@@ -44,7 +55,7 @@ pub(super) fn share_of(snapshot: &Snapshot) -> Share {
     for (from, load) in &mut fleet.loads {
         let surplus = load.count.saturating_sub(quotas[from]);
         for key in by_scatter(&mut load.movable).iter().take(surplus) {
-            match next_in_need(&mut deficits) {
+            match next_in_need(&mut places) {
                 Some(worker) if worker == me => {
                     hand_over.push(HandOver {
                         key: (*key).clone(),
@@ -61,7 +72,7 @@ pub(super) fn share_of(snapshot: &Snapshot) -> Share {
         held: held - unheld,
         workers: fleet.loads.len(),
         target,
-        free: fleet.free.len(),
+        free: fleet.free.len() + fleet.lapsed.len(),
         take,
         hand_over,
     }
@@ -70,6 +81,24 @@ pub(super) fn share_of(snapshot: &Snapshot) -> Share {
 struct Fleet<'a> {
     loads: BTreeMap<&'a WorkerId, Load<'a>>,
     free: Vec<&'a LeaseKey>,
+    lapsed: Vec<&'a LeaseKey>,
+}
+
+/// One worker's part while leases are given away.
+struct Place<'a> {
+    worker: &'a WorkerId,
+    quota: usize,
+    has: usize,
+    /// Who is silent.
+    knows: bool,
+}
+
+impl Place<'_> {
+    /// Who lacks more comes later; among equals the first by id.
+    fn by_need(&self, other: &Self) -> Ordering {
+        let (mine, others) = (self.quota + other.has, other.quota + self.has);
+        mine.cmp(&others).then_with(|| other.worker.cmp(self.worker))
+    }
 }
 
 #[derive(Default)]
@@ -83,12 +112,14 @@ impl<'a> Fleet<'a> {
         let mut fleet = Self {
             loads: BTreeMap::new(),
             free: Vec::new(),
+            lapsed: Vec::new(),
         };
         let me = snapshot.me();
         fleet.loads.entry(me).or_default();
         for (key, standing) in snapshot.standings() {
             match standing {
                 Standing::Free { .. } => fleet.free.push(key),
+                Standing::Lapsed { .. } => fleet.lapsed.push(key),
                 Standing::Mine => fleet.loads.entry(me).or_default().count += 1,
                 Standing::Held(by) => {
                     let load = fleet.loads.entry(by).or_default();
@@ -113,7 +144,8 @@ impl<'a> Fleet<'a> {
     /// Quotas differ by one at most and add up to all countable leases. The larger ones go to those who hold most
     /// today, so that a balanced fleet stays as it is.
     fn quotas(&self) -> (usize, BTreeMap<&'a WorkerId, usize>) {
-        let leases = self.free.len() + self.loads.values().map(|load| load.count).sum::<usize>();
+        let free = self.free.len() + self.lapsed.len();
+        let leases = free + self.loads.values().map(|load| load.count).sum::<usize>();
         let workers = self.loads.len();
         let (each, extra) = (leases / workers, leases % workers);
         let mut by_load: Vec<_> = self
@@ -132,14 +164,21 @@ impl<'a> Fleet<'a> {
 }
 
 /// The worker with the greatest need, by id among equals, and counts it as served.
-fn next_in_need<'a>(deficits: &mut [(&'a WorkerId, usize)]) -> Option<&'a WorkerId> {
-    // `max_by` prefers the last of equals, hence the reversed ids.
-    let (worker, need) = deficits
-        .iter_mut()
-        .filter(|(_, need)| *need > 0)
-        .max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(a.0)))?;
-    *need -= 1;
-    Some(worker)
+fn next_in_need<'a>(places: &mut [Place<'a>]) -> Option<&'a WorkerId> {
+    let in_need = places.iter_mut().filter(|place| place.has < place.quota);
+    serve(in_need.max_by(|a, b| a.by_need(b)))
+}
+
+/// The same among those who know of the silent, beyond their quotas if need be: the leases run, and newcomers ask for their share.
+fn next_who_knows<'a>(places: &mut [Place<'a>]) -> Option<&'a WorkerId> {
+    let who_know = places.iter_mut().filter(|place| place.knows);
+    serve(who_know.max_by(|a, b| a.by_need(b)))
+}
+
+fn serve<'a>(place: Option<&mut Place<'a>>) -> Option<&'a WorkerId> {
+    let place = place?;
+    place.has += 1;
+    Some(place.worker)
 }
 
 /// Orders keys in a way that is the same everywhere and has nothing to do with their names: neighbouring shards

@@ -3,6 +3,8 @@
 //! Under a leader a worker takes only what has its name on it. A leader that is dead, or renews its lock and assigns
 //! nothing, would leave leases lying for ever; so what has lain for long enough is taken by whoever sees it.
 
+use std::time::Duration;
+
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -10,10 +12,21 @@ use rand::seq::SliceRandom;
 use super::{Limits, Snapshot, Standing};
 use crate::lease::LeaseKey;
 
+/// How long a leader is given to act on leases whose owner died ([`Patience::neglect`](super::Patience::neglect)), in a table of so many
+/// rows: a leader of this crate has acted by then. One of KCL plans each two failover times, and counts on a dead worker
+/// for as long as its report is fresh, a minute.
+#[must_use]
+pub fn leaders_time(failover: Duration, rows: u32) -> Duration {
+    (failover / 4).max(PER_ROW * rows).min(failover)
+}
+
+/// Ours: a round of a leader of this crate and a half.
+const PER_ROW: Duration = Duration::from_millis(6);
+
 /// The leases that worker `snapshot.me()` should take under a leader.
 ///
-/// First everything that is [`Standing::Mine`]. Then, of leases that are free and *neglected* (for longer than
-/// [`Patience::failover`](super::Patience::failover) after they became free), its even part among the workers that can
+/// First everything that is [`Standing::Mine`]. Then, of leases that are free and *neglected* (see
+/// [`Patience`](super::Patience)), its even part among the workers that can
 /// be seen, rounded up: the next round takes what others left. `seed` decides which, so that workers do not run
 /// after the same ones.
 #[must_use]
@@ -44,10 +57,7 @@ pub fn rescue(snapshot: &Snapshot, limits: &Limits, seed: u64) -> Vec<LeaseKey> 
         .keys_with(|standing| matches!(standing, Standing::Mine))
         .cloned()
         .collect();
-    let mut neglected: Vec<LeaseKey> = snapshot
-        .keys_with(|standing| matches!(standing, Standing::Free { neglected: true }))
-        .cloned()
-        .collect();
+    let mut neglected: Vec<LeaseKey> = snapshot.keys_with(Standing::is_neglected).cloned().collect();
     neglected.shuffle(&mut StdRng::seed_from_u64(seed));
     neglected.truncate(neglected.len().div_ceil(holders.len()));
     take.append(&mut neglected);

@@ -238,19 +238,23 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
             .counters
             .tried(Metric::AssignmentSuccess, planned.is_ok());
         self.shop.counters.took(Metric::AssignmentTime, began);
-        self.next_round = Instant::now()
-            + match planned {
-                Ok(rows) => {
-                    self.lock.on_round(now());
-                    // Large tables are read less often.
-                    (failover / 10).max(PER_ROW * rows).min(failover)
-                }
-                Err(error) => {
-                    warn!(error = %chain(&error), "round of assignment failed");
-                    self.lock.on_round_failed();
-                    failover / 2
-                }
-            };
+        let now = now();
+        self.next_round = match planned {
+            Ok(rows) => {
+                self.lock.on_round(now);
+                // Large tables are read less often.
+                let next = now + (failover / 10).max(PER_ROW * rows).min(failover);
+                // The moment at which a worker is found dead.
+                let expiry = self.rounds.next_expiry(now).map(|expiry| expiry + GRAIN);
+                expiry.map_or(next, |expiry| expiry.clamp(now + LEAST, next.max(now + LEAST)))
+            }
+            Err(error) => {
+                warn!(error = %chain(&error), "round of assignment failed");
+                self.lock.on_round_failed();
+                now + failover / 2
+            }
+        }
+        .into();
     }
 
     /// One round. How many rows there are.
@@ -417,6 +421,7 @@ fn round_settings<S, F>(shop: &Workshop<S, F>) -> RoundSettings {
     let patience = Patience {
         failover: leasing.failover,
         hand_over: leasing.hand_over_timeout,
+        neglect: leasing.failover,
     };
     RoundSettings {
         report_validity: membership.report_interval * 2,
@@ -433,5 +438,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Ours: enough to assign hundreds of leases in a second, and no storm on the table.
 const WRITES_AT_ONCE: usize = 16;
 const PER_ROW: Duration = Duration::from_millis(4);
+/// Ours: more than a round trip to the table.
+const LEAST: Duration = Duration::from_millis(20);
+/// Source: tokio, the resolution of its timer.
+const GRAIN: Duration = Duration::from_millis(2);
 /// Source: KCL, `staleWorkerMetricsEntryCleanupDuration`.
 const STALE: Duration = Duration::from_secs(24 * 3600);

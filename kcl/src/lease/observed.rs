@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use super::{Lease, LeaseKey, WorkerId};
 
-/// The memory of one observer: when it saw each lease change last.
+/// The memory of one observer: when it saw each lease change last, and each worker first.
 #[derive(Debug, Default)]
 pub struct Observed {
     sightings: HashMap<LeaseKey, Sighting>,
+    /// Since when each worker has had a lease, or has been promised one, without a break.
+    met: HashMap<WorkerId, Instant>,
 }
 
 /// How long a lease has been unattended, as one observer sees it.
@@ -20,8 +22,11 @@ pub struct Observed {
 pub enum Attendance {
     /// Somebody owns it and its counter has moved within the failover time.
     Alive,
-    /// Nobody owns it, or its owner stopped renewing: free to take. For how long already.
+    /// Nobody owns it, as anybody can see: free to take. For how long already.
     Vacant(Duration),
+    /// Its owner has not renewed it for longer than the failover time: free to take, for whoever has watched it for so long. How
+    /// much longer already.
+    Silent(Duration),
 }
 
 impl Observed {
@@ -48,6 +53,7 @@ impl Observed {
                 (lease.key.clone(), sighting)
             })
             .collect();
+        self.meet(leases, now);
     }
 
     /// The same in a private fleet, where leases live by their owners' heartbeats: one whose owner is among `beating` is
@@ -79,6 +85,29 @@ impl Observed {
                 (lease.key.clone(), sighting)
             })
             .collect();
+        self.meet(leases, now);
+    }
+
+    fn meet(&mut self, leases: &[Lease], now: Instant) {
+        let mut before = std::mem::take(&mut self.met);
+        let workers = leases
+            .iter()
+            .flat_map(|lease| [lease.actual_owner(), lease.owner.as_ref()]);
+        for worker in workers.flatten() {
+            if !self.met.contains_key(worker) {
+                let since = before.remove(worker).unwrap_or(now);
+                self.met.insert(worker.clone(), since);
+            }
+        }
+    }
+
+    /// The workers that this observer has not seen for longer than `span`: they may have begun to observe only then.
+    pub fn newcomers(&self, span: Duration, now: Instant) -> impl Iterator<Item = &WorkerId> {
+        let is_new = move |since: &Instant| now.saturating_duration_since(*since) <= span;
+        self.met
+            .iter()
+            .filter(move |(_, since)| is_new(since))
+            .map(|(worker, _)| worker)
     }
 
     /// Whether the lease may be taken. A lease never seen counts as alive: unknown is not free.
@@ -90,7 +119,7 @@ impl Observed {
         let unchanged = now.saturating_duration_since(sighting.changed_at);
         match sighting.owner.is_some() {
             false => Attendance::Vacant(unchanged),
-            true if unchanged > failover => Attendance::Vacant(unchanged - failover),
+            true if unchanged > failover => Attendance::Silent(unchanged - failover),
             true => Attendance::Alive,
         }
     }

@@ -309,9 +309,8 @@ const MADE_UP: Source = Source::Generated {
 const FLIGHTS: usize = 336_776;
 /// Three times the default failover time.
 const HOLD: Duration = Duration::from_secs(30);
-/// Twice the default failover time, since a lease may fall to somebody who has just joined and has to watch it for as long
-/// himself; and what taking and catching up take.
-const TAKEN_OVER: Duration = Duration::from_secs(25);
+/// The default failover time, two seconds more at most, and what reading on and catching up take.
+const TAKEN_OVER: Duration = Duration::from_secs(15);
 /// The pause between two reads at the tip, twice, and a second for the rest.
 const FLAT: Duration = Duration::from_secs(3);
 /// What a process may use beyond the budget of records read ahead.

@@ -10,10 +10,13 @@ impl Draft<'_> {
         self.even_out(&receivers, 0.0);
     }
 
-    /// Workers that have nothing get their share. What others' gauges say does not matter: a newcomer's say nothing yet.
+    /// Workers that have nothing get their share, and so do newcomers that have a part of it: vacant leases, or what could be
+    /// given away when they came. What others' gauges say does not matter: a newcomer's say nothing yet.
     pub(super) fn serve_newcomers(&mut self, margin: f64) {
         let mut newcomers = self.receivers();
-        newcomers.retain(|worker| self.loads.workers[*worker].count == 0);
+        newcomers.retain(|worker| {
+            self.loads.workers[*worker].count == 0 || self.problem.workers[*worker].newcomer
+        });
         self.even_out(&newcomers, margin);
     }
 

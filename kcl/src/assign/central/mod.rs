@@ -12,7 +12,7 @@
 //! The numbers and the order of things are those of KCL's lease assignment manager. Departures, each for a complaint:
 //! - a load is measured in shares of an average worker, so a fleet without any measure is a fleet of equal leases
 //!   (KCL: 0/0, which puts a cold fleet's leases on two workers);
-//! - a worker without leases gets its whole share in the next round, whatever the damping (KCL: bits of it each 60 s);
+//! - a worker that comes gets its whole share in the next rounds, whatever the damping (KCL: bits of it each 60 s);
 //! - a receiver may pass the average if it stays clearly below the giver: without that rule one worker keeps three
 //!   leases while nine have none;
 //! - a gauge must differ from the average by points of its range too, not only by a percentage of it;
@@ -22,6 +22,7 @@
 pub mod liveness;
 pub mod rounds;
 
+mod arrived;
 mod even;
 mod ladder;
 mod loads;

@@ -18,6 +18,8 @@ pub struct Worker {
     pub gauges: Vec<Gauge>,
     /// It was relieved of leases that its gauges do not reflect yet, so it is not relieved again.
     pub settling: bool,
+    /// It came lately, and may not have had its share yet.
+    pub newcomer: bool,
 }
 
 /// What a worker is good for.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use super::arrived::Arrived;
 use super::liveness::{Liveness, Reading, Trust, WorkerReport};
 use super::model::{LeaseLoad, Presence, Problem, Solution, Stands, Worker};
 use super::settings::{Reach, Settings, Strategy};
@@ -141,6 +142,7 @@ pub struct Rounds {
     /// Who got which lease when: until its gauges show it.
     arrivals: HashMap<LeaseKey, Arrival>,
     relieved: HashMap<WorkerId, Instant>,
+    arrived: Arrived,
     revoked: HashMap<LeaseKey, Instant>,
     buried: HashMap<WorkerId, u64>,
 }
@@ -157,6 +159,7 @@ impl Rounds {
             balanced_at: None,
             arrivals: HashMap::new(),
             relieved: HashMap::new(),
+            arrived: Arrived::default(),
             revoked: HashMap::new(),
             buried: HashMap::new(),
         }
@@ -192,8 +195,11 @@ impl Rounds {
                 ..Round::default()
             };
         }
+        self.arrived
+            .greet(&view.workers, &mut view.problem, self.how.balance_interval, now);
         let reach = self.reach(now);
         let solution = solve(&view.problem, &self.how.settings, reach, seed);
+        self.arrived.on_solution(&view.workers, &view.problem, &solution);
         let mut steps = std::mem::take(&mut view.revocations);
         self.steps_of(&solution, &view, listing, now, &mut steps);
         Round {
@@ -210,6 +216,12 @@ impl Rounds {
     #[must_use]
     pub fn stands_still(&self, worker: &WorkerId, now: Instant) -> bool {
         self.liveness.stands_still(worker, self.how.trust(), now)
+    }
+
+    /// When the next lease will have stood still for the failover time, if nothing is seen of it until then.
+    #[must_use]
+    pub fn next_expiry(&self, now: Instant) -> Option<Instant> {
+        self.observed.next_expiry(self.how.patience.failover, now)
     }
 
     /// What became of a revocation. Without this call the lease would be assigned at once after an applied one.
@@ -410,6 +422,7 @@ impl Rounds {
                 _ => Vec::new(),
             },
             settling: self.relieved.contains_key(id),
+            newcomer: false,
         }
     }
 

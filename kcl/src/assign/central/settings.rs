@@ -70,7 +70,7 @@ impl Default for UtilizationSettings {
 pub enum Reach {
     /// Vacant leases only.
     Vacant,
-    /// And workers that hold nothing get their share of what others hold.
+    /// And workers that hold nothing, or came lately, get their share of what others hold.
     Newcomers,
     /// And workers that have too much are relieved.
     Balance,

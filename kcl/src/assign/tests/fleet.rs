@@ -11,6 +11,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
 use super::worker;
+use crate::assign::parents::Unfinished;
 use crate::assign::{Limits, Patience, Plan, Snapshot, plan};
 use crate::error::StoreError;
 use crate::lease::observed::Observed;
@@ -24,6 +25,7 @@ const FAILOVER: Duration = Duration::from_secs(10);
 const PATIENCE: Patience = Patience {
     failover: FAILOVER,
     hand_over: Duration::from_secs(30),
+    neglect: FAILOVER,
 };
 const TICK: Duration = Duration::from_millis(500);
 /// Ticks from one plan of a worker to the next.
@@ -268,6 +270,18 @@ impl Fleet {
         most - loads.values().min().copied().unwrap_or(0) <= 1
     }
 
+    /// Each lease that may be processed is.
+    fn all_runs(&self) -> bool {
+        let listing = run(self.store.list());
+        let open = Unfinished::of(&listing);
+        let ready = listing
+            .leases
+            .iter()
+            .filter(|lease| !lease.is_finished() && !open.blocks(lease));
+        let is_held = |key: &LeaseKey| self.workers.iter().any(|worker| worker.held.contains_key(key));
+        ready.map(|lease| &lease.key).all(is_held)
+    }
+
     fn settle(&mut self) -> usize {
         let start = self.ticks;
         while !self.is_steady() {
@@ -372,6 +386,29 @@ fn a_dead_workers_leases_are_spread_after_the_failover_time() {
         (failover..=failover + 2 * ROUND).contains(&ticks),
         "{ticks} ticks"
     );
+}
+
+#[test]
+fn who_joins_while_a_worker_is_being_missed_does_not_delay_its_leases() {
+    let failover = (FAILOVER.as_millis() / TICK.as_millis()) as usize;
+    for later in 0..failover {
+        let mut fleet = Fleet::new(3, 24, 6);
+        fleet.settle();
+        fleet.kill(0);
+        for tick in 0.. {
+            if tick == later {
+                fleet.join();
+            }
+            fleet.tick();
+            if fleet.all_runs() {
+                break;
+            }
+            // One round until the last heartbeat is seen, one until the silence is.
+            assert!(tick < failover + 2 * ROUND, "one joined {later} ticks later");
+        }
+        fleet.settle();
+        fleet.assert_rests();
+    }
 }
 
 #[test]

@@ -20,6 +20,10 @@ pub(super) fn held(name: &str, count: usize) -> impl Iterator<Item = Standing> {
     std::iter::repeat_n(Standing::Held(worker(name)), count)
 }
 
+pub(super) fn lapsed(count: usize) -> impl Iterator<Item = Standing> {
+    std::iter::repeat_n(Standing::Lapsed { neglected: false }, count)
+}
+
 pub(super) fn free(count: usize) -> impl Iterator<Item = Standing> {
     std::iter::repeat_n(Standing::Free { neglected: false }, count)
 }
@@ -90,6 +94,45 @@ fn somebody_takes_the_one_lease_that_is_too_many() {
         .iter()
         .sum();
     assert_eq!(takes, 1);
+}
+
+#[test]
+fn a_dead_workers_leases_fall_to_those_who_know_of_its_death() {
+    // Those of the silent, of `me`, of a newcomer, free ones; what `me` takes and asks for.
+    type Case = (usize, usize, usize, usize, (usize, usize));
+    let cases: [Case; 5] = [
+        (4, 4, 1, 0, (4, 0)),
+        // By quotas, 4 and 4, the newcomer would get these.
+        (3, 4, 1, 0, (3, 0)),
+        // What everybody sees is free still goes by need.
+        (3, 4, 1, 2, (3, 0)),
+        (0, 4, 1, 3, (0, 0)),
+        (2, 0, 7, 0, (2, 2)),
+    ];
+    for (silent, mine, new, vacant, expected) in cases {
+        let seen = lapsed(silent)
+            .chain(held("me", mine))
+            .chain(held("new", new))
+            .chain(free(vacant));
+        let snapshot = seen_by("me", seen).with_newcomers([worker("new")]);
+        assert_eq!(sizes(&snapshot), expected, "{silent} {mine} {new} {vacant}");
+    }
+}
+
+#[test]
+fn those_who_know_of_a_death_share_what_it_left() {
+    let standings = || {
+        held("a", 3)
+            .chain(held("b", 2))
+            .chain(held("new", 1))
+            .chain(lapsed(6))
+    };
+    let takes = ["a", "b"].map(|me| {
+        let snapshot = seen_by(me, standings()).with_newcomers([worker("new")]);
+        plan(&snapshot, &Limits::default(), 1).take
+    });
+    assert_eq!(takes.each_ref().map(Vec::len), [3, 3]);
+    assert!(takes[0].iter().all(|key| !takes[1].contains(key)));
 }
 
 #[test]

@@ -16,6 +16,7 @@ fn standing() -> impl Strategy<Value = Standing> {
     prop_oneof![
         4 => somebody().prop_map(Standing::Held),
         2 => any::<bool>().prop_map(|neglected| Standing::Free { neglected }),
+        1 => any::<bool>().prop_map(|neglected| Standing::Lapsed { neglected }),
         1 => Just(Standing::Mine),
         1 => (somebody(), somebody())
             .prop_filter("nobody hands over to himself", |(from, to)| from != to)
@@ -33,7 +34,9 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 fn snapshot() -> impl Strategy<Value = Snapshot> {
-    prop::collection::vec(standing(), 0..60).prop_map(|standings| seen_by("a", standings))
+    let newcomers = prop::sample::subsequence(NAMES.to_vec(), 0..=NAMES.len());
+    (prop::collection::vec(standing(), 0..60), newcomers)
+        .prop_map(|(standings, new)| seen_by("a", standings).with_newcomers(new.into_iter().map(worker)))
 }
 
 /// The loads that count, promised leases with their next owner.
@@ -83,7 +86,7 @@ proptest! {
         prop_assert_eq!(keys.len(), plan.take.len() + plan.hand_over.len(), "each lease once");
         for key in &plan.take {
             let standing = snapshot.standing(key);
-            prop_assert!(matches!(standing, Some(Standing::Free { .. } | Standing::Mine)), "{:?}", standing);
+            prop_assert!(matches!(standing, Some(Standing::Free { .. } | Standing::Lapsed { .. } | Standing::Mine)), "{:?}", standing);
         }
         let loads = loads(&snapshot);
         let mine = loads[snapshot.me()];
@@ -102,7 +105,7 @@ proptest! {
         let plan = plan(&snapshot, &Limits::default(), 0);
         let loads = loads(&snapshot);
         let floor = (loads.values().sum::<usize>()
-            + snapshot.standings().filter(|(_, s)| matches!(s, Standing::Free { .. })).count()) / loads.len();
+            + snapshot.standings().filter(|(_, s)| s.is_free()).count()) / loads.len();
         let mut taken: BTreeMap<&WorkerId, usize> = BTreeMap::new();
         for hand_over in &plan.hand_over {
             *taken.entry(&hand_over.from).or_default() += 1;
@@ -119,6 +122,7 @@ proptest! {
             prop_oneof![
                 3 => somebody().prop_map(Standing::Held),
                 2 => Just(Standing::Free { neglected: false }),
+                1 => Just(Standing::Lapsed { neglected: false }),
                 1 => prop::option::of(somebody()).prop_map(Standing::Finished),
             ],
             0..60,
@@ -137,7 +141,7 @@ proptest! {
             let loads = loads(&after);
             let (least, most) = (loads.values().min().unwrap(), loads.values().max().unwrap());
             prop_assert!(most - least <= 1, "{:?}", loads);
-            prop_assert!(!after.standings().any(|(_, s)| matches!(s, Standing::Free { .. })), "none is left free");
+            prop_assert!(!after.standings().any(|(_, s)| s.is_free()), "none is left free");
             prop_assert!(plan(&after, &Limits::default(), seed).is_empty());
         }
     }

@@ -15,6 +15,7 @@ use crate::store::{Listing, SkippedRow};
 const PATIENCE: Patience = Patience {
     failover: Duration::from_secs(10),
     hand_over: Duration::from_secs(30),
+    neglect: Duration::from_secs(3),
 };
 
 #[expect(
@@ -58,6 +59,7 @@ fn standing_after(seconds: u64, lease: &Lease, i_hold_it: bool) -> Standing {
 #[test]
 fn rows_become_standings() {
     let free = |neglected| Standing::Free { neglected };
+    let lapsed = |neglected| Standing::Lapsed { neglected };
     let handing_over = |from, to| Standing::HandingOver {
         from: worker(from),
         to: worker(to),
@@ -73,9 +75,9 @@ fn rows_become_standings() {
             false,
             vec![
                 (10, Standing::Held(worker("a"))),
-                (11, free(false)),
-                (20, free(false)),
-                (21, free(true)),
+                (11, lapsed(false)),
+                (20, lapsed(false)),
+                (21, lapsed(true)),
             ],
         ),
         (
@@ -94,7 +96,7 @@ fn rows_become_standings() {
         (
             row(Some("me"), Some("a")),
             false,
-            vec![(10, handing_over("a", "me")), (11, free(false))],
+            vec![(10, handing_over("a", "me")), (11, lapsed(false))],
         ),
         (
             row(Some("b"), Some("me")),
@@ -112,6 +114,39 @@ fn rows_become_standings() {
                 "{lease:?} after {seconds} s"
             );
         }
+    }
+}
+
+/// Under a leader: what its owner renewed and then did not is anybody's soon. An owner that was given the lease and never renewed it
+/// may not have looked yet.
+#[test]
+fn a_lease_whose_owner_died_is_neglected_before_one_whose_owner_never_came() {
+    let start = origin();
+    let judge = |before: Lease, seconds: u64| {
+        let (mut observed, at) = (Observed::new(), |second| start + Duration::from_secs(second));
+        observed.observe(std::slice::from_ref(&before), at(0));
+        let mut lease = row(Some("a"), None);
+        lease.counter = before.counter + 1;
+        let listing = Listing {
+            leases: vec![lease.clone()],
+            skipped: Vec::new(),
+        };
+        observed.observe(&listing.leases, at(1));
+        let (now, nothing) = (at(1 + seconds), HashSet::new());
+        let snapshot = Snapshot::new(worker("me"), &listing, &nothing, &observed, PATIENCE, now);
+        snapshot.standing(&lease.key).cloned().unwrap()
+    };
+    let lapsed = |neglected| Standing::Lapsed { neglected };
+    for (seconds, died, never_came) in [
+        (11, lapsed(false), lapsed(false)),
+        (13, lapsed(false), lapsed(false)),
+        (14, lapsed(true), lapsed(false)),
+        (20, lapsed(true), lapsed(false)),
+        (21, lapsed(true), lapsed(true)),
+    ] {
+        assert_eq!(judge(row(Some("a"), None), seconds), died, "{seconds}");
+        assert_eq!(judge(row(Some("b"), None), seconds), never_came, "{seconds}");
+        assert_eq!(judge(row(None, None), seconds), never_came, "{seconds}");
     }
 }
 
@@ -141,7 +176,7 @@ fn an_overdue_hand_over_goes_to_its_next_owner_and_then_to_anybody() {
     assert_eq!(judge(40, "me"), waiting("me"));
     assert_eq!(judge(41, "me"), Standing::Mine);
     assert_eq!(judge(50, "b"), waiting("b"));
-    assert_eq!(judge(51, "b"), Standing::Free { neglected: false });
+    assert_eq!(judge(51, "b"), Standing::Lapsed { neglected: false });
 }
 
 fn judge_child(parent: Option<Checkpoint>, readable: bool) -> Standing {

@@ -18,7 +18,7 @@ use super::membership::Membership;
 use super::shards::Shards;
 use crate::assign::central::Settings;
 use crate::assign::parents::{Unfinished, given_early, unblocked};
-use crate::assign::rescue::rescue;
+use crate::assign::rescue::{leaders_time, rescue};
 use crate::assign::{Limits, Patience, Plan, Snapshot, plan};
 use crate::config::{ChildShards, Leasing};
 use crate::error::{RunError, StoreError};
@@ -409,6 +409,10 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         let patience = Patience {
             failover: leasing.failover,
             hand_over: leasing.hand_over_timeout,
+            neglect: match self.membership.borrow().assignment() {
+                Assignment::Each => leasing.failover,
+                Assignment::Leader => leaders_time(leasing.failover, self.sight.rows),
+            },
         };
         let me = self.shop.config.worker_id().clone();
         let unfettered = match self.shop.config.children {

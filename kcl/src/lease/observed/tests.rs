@@ -83,7 +83,7 @@ fn says_for_how_long_a_lease_has_been_vacant() {
     let (observed, at) = shown(&[(0, row(1, Some("a")))]);
     assert_eq!(
         observed.attendance(&key(), FAILOVER, at(25)),
-        Attendance::Vacant(Duration::from_secs(15)),
+        Attendance::Silent(Duration::from_secs(15)),
         "since it expired"
     );
     let (observed, at) = shown(&[(0, row(1, Some("a"))), (5, row(2, None))]);
@@ -111,6 +111,27 @@ fn a_hand_over_ages_while_both_workers_stay_the_same() {
     );
     observed.observe(&[row(8, Some("c"))], at(50));
     assert_eq!(observed.hand_over_age(&key(), at(51)), None);
+}
+
+#[test]
+fn a_worker_is_new_until_it_has_been_seen_for_long_enough() {
+    let seen = [
+        (0, row(1, Some("a"))),
+        (3, handing_over(1, "a", "b")),
+        (6, row(2, Some("b"))),
+        (30, row(3, Some("a"))),
+    ];
+    let new_at = |looks: usize, second| {
+        let (observed, at) = shown(&seen[..looks]);
+        let new = observed.newcomers(FAILOVER, at(second));
+        new.map(WorkerId::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(new_at(1, 10), ["a"]);
+    assert!(new_at(1, 11).is_empty());
+    assert_eq!(new_at(2, 11), ["b"], "met when it was promised the lease");
+    assert_eq!(new_at(3, 13), ["b"]);
+    assert!(new_at(3, 14).is_empty());
+    assert_eq!(new_at(4, 31), ["a"], "it had gone meanwhile");
 }
 
 #[test]

@@ -41,6 +41,7 @@ fn any_worker(rng: &mut StdRng) -> Worker {
             })
             .collect(),
         settling: rng.random_ratio(1, 10),
+        newcomer: rng.random_ratio(1, 10),
     }
 }
 

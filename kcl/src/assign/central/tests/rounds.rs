@@ -21,6 +21,7 @@ fn rounds(settings: Settings) -> Rounds {
     let patience = Patience {
         failover: 10 * S,
         hand_over: 30 * S,
+        neglect: 10 * S,
     };
     Rounds::new(RoundSettings::new(settings, patience))
 }
@@ -87,6 +88,20 @@ impl Table {
             .collect();
         let now = self.start + S * self.second;
         self.leader.round(&self.rows, &reports, now, wall, 1)
+    }
+
+    /// Holders end what they were asked for.
+    fn complete_hand_overs(&mut self) {
+        let pending = self.rows.leases.iter_mut().filter(|row| row.hand_over_pending());
+        for row in pending {
+            row.checkpoint_owner = None;
+            row.counter += 1;
+        }
+    }
+
+    fn owned_by(&self, name: &str) -> usize {
+        let owners = self.rows.leases.iter().map(|row| &row.owner);
+        owners.filter(|owner| **owner == Some(id(name))).count()
     }
 
     fn apply(&mut self, round: &Round) {
@@ -195,6 +210,83 @@ fn a_newcomer_is_served_in_the_next_round_and_gracefully() {
     for _ in 0..20 {
         assert_eq!(table.round(&["a"]).steps, [], "under way");
     }
+}
+
+#[test]
+fn a_newcomer_that_gets_vacant_leases_gets_the_rest_of_its_share_too() {
+    let mut owners = vec![Some("a"); 6];
+    owners.extend([Some("gone"); 2]);
+    let mut table = Table::new(rounds(Settings::default()), &["a"], &owners);
+    for _ in 0..9 {
+        let _ = table.round(&["a", "gone"]);
+    }
+    // One leaves, one comes.
+    for row in &mut table.rows.leases[6..] {
+        row.owner = None;
+    }
+    table.workers.push("b");
+    let round = table.round(&["a"]);
+    table.apply(&round);
+    assert_eq!((table.owned_by("a"), table.owned_by("b")), (4, 4), "{round:?}");
+    for _ in 0..20 {
+        table.complete_hand_overs();
+        assert_eq!(table.round(&["a", "b"]).steps, []);
+    }
+}
+
+#[test]
+fn newcomers_that_come_one_after_another_get_their_shares_and_no_lease_goes_round() {
+    let mut table = Table::new(rounds(Settings::default()), &["a"], &[Some("a"); 24]);
+    for _ in 0..9 {
+        let _ = table.round(&["a"]);
+    }
+    let mut moves = 0;
+    for (second, name) in (0..15).zip(["b", "c", "d"].iter().map(Some).chain(std::iter::repeat(None))) {
+        if let Some(name) = name {
+            table.workers.push(name);
+            // Each finds something vacant, so that none is a worker without leases for long.
+            let vacated = &mut table.rows.leases[second];
+            (vacated.owner, vacated.checkpoint_owner) = (None, None);
+        }
+        let round = table.round(&["a", "b", "c", "d"]);
+        table.apply(&round);
+        moves += round.steps.len();
+        // Hand-overs take longer than it takes the next one to come.
+        if second % 4 == 3 {
+            table.complete_hand_overs();
+        }
+    }
+    let shares = ["a", "b", "c", "d"].map(|name| table.owned_by(name));
+    assert!(shares.iter().all(|share| (5..=7).contains(share)), "{shares:?}");
+    assert!(moves <= 24, "{moves} moves for three shares of six");
+}
+
+#[test]
+fn a_newcomer_that_had_its_share_is_one_of_all() {
+    let mut table = Table::new(rounds(Settings::default()), &["a"], &[Some("a"); 8]);
+    for _ in 0..9 {
+        let _ = table.round(&["a"]);
+    }
+    table.workers.push("b");
+    let round = table.round(&["a"]);
+    table.apply(&round);
+    table.complete_hand_overs();
+    for _ in 0..3 {
+        assert_eq!(table.round(&["a", "b"]).steps, []);
+    }
+    // What it reads turns out to be little: that is for the next balance.
+    for row in &mut table.rows.leases {
+        let little = row.owner == Some(id("b"));
+        row.throughput_kbps = Some(if little { 100.0 } else { 900.0 });
+    }
+    for _ in 0..20 {
+        assert_eq!(table.round(&["a", "b"]).steps, [], "second {}", table.second);
+    }
+    let mut steps = 0;
+    while table.second < 130 {
+        steps += table.round(&["a", "b"]).steps.len();
+    }
+    assert!(steps > 0, "which comes");
 }
 
 #[test]
