@@ -90,8 +90,8 @@ impl ConsumerConfigBuilder {
     /// ([`RunError::Fleet`](crate::RunError::Fleet)), and ends when one comes later
     /// ([`ConsumerEvent::NoLongerPrivate`](crate::events::ConsumerEvent::NoLongerPrivate)). To change it, stop all workers first.
     ///
-    /// A worker that is alone looks at the table each eight seconds at most, so one that joins it waits as long for its share;
-    /// `scan_interval` sets that. One that is killed and comes back under the same name waits until its old heartbeat has
+    /// A worker that is alone and holds everything looks at the table each 30 s only (`scan_interval` sets that); one that joins calls
+    /// on it through its heartbeat, 26 % of `failover` apart. One that is killed and comes back under the same name waits until its old heartbeat has
     /// stood still for `failover`.
     pub fn private_fleet(mut self, private: bool) -> Self {
         self.membership.private = private;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::Rng as _;
 use rand::rngs::SmallRng;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -25,6 +25,8 @@ pub(super) struct Heart<S, F> {
     /// Of this life.
     number: u64,
     beat_at: Instant,
+    /// By others, on this incarnation.
+    calls: u64,
     rng: SmallRng,
 }
 
@@ -50,6 +52,7 @@ impl<S: Send + Sync, F: Send + Sync> Heart<S, F> {
                         life: watch::Sender::new(Some(life)),
                         number: 0,
                         beat_at,
+                        calls: 0,
                         rng,
                     });
                 }
@@ -76,22 +79,25 @@ impl<S: Send + Sync, F: Send + Sync> Heart<S, F> {
         self.life.subscribe()
     }
 
-    /// Beats until told to stop, then takes its row away.
-    pub(super) async fn run(mut self, stop: CancellationToken) {
-        let pace = Pace::new(self.lifetime());
-        let mut next = self.beat_at + pace.period();
+    /// Beats until told to stop, then takes its row away. `news` is told when others call.
+    pub(super) async fn run(mut self, news: Arc<Notify>, stop: CancellationToken) {
+        let period = self.period();
+        let mut next = self.beat_at + period;
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 () = sleep_until(next) => {}
             }
-            let sent_at = Instant::now();
-            let deadline = (self.beat_at + self.lifetime()).max(sent_at + pace.period());
+            let (sent_at, number) = (Instant::now(), self.number);
+            let deadline = (self.beat_at + self.lifetime()).max(sent_at + period);
             next = match timeout_at(deadline, self.shop.store.beat(&self.held)).await {
-                Ok(Ok(Beat::Alive(row))) => {
+                Ok(Ok(Beat::Alive { row, calls })) => {
                     self.on_beat(row, sent_at);
-                    sent_at + pace.period()
+                    if std::mem::replace(&mut self.calls, calls) != calls {
+                        news.notify_one();
+                    }
+                    sent_at + period
                 }
                 Ok(Ok(Beat::Gone(None))) => {
                     warn!("taken for dead by the others, everything held is lost");
@@ -105,16 +111,24 @@ impl<S: Send + Sync, F: Send + Sync> Heart<S, F> {
                 }
                 Ok(Err(error)) => {
                     warn!(error = %chain(&error), "heartbeat failed");
-                    Instant::now() + pace.period() / 4
+                    Instant::now() + period / 4
                 }
                 Err(_) => Instant::now(),
             };
+            // What was lost may be taken again.
+            if self.number != number && self.life.borrow().is_some() {
+                news.notify_one();
+            }
         }
         match self.shop.store.end_heartbeat(&self.held).await {
             Ok(_) => info!("heartbeat ended"),
             // Others see it stand still.
             Err(error) => warn!(error = %chain(&error), "heartbeat cannot be taken away"),
         }
+    }
+
+    fn period(&self) -> Duration {
+        Pace::new(self.lifetime()).worker_period()
     }
 
     fn lifetime(&self) -> Duration {
@@ -146,7 +160,8 @@ impl<S: Send + Sync, F: Send + Sync> Heart<S, F> {
         match self.shop.store.start_heartbeat(None, &first).await {
             Ok(true) => {
                 self.on_beat(first, sent_at);
-                sent_at + Pace::new(self.lifetime()).period()
+                self.calls = 0;
+                sent_at + self.period()
             }
             // Looked at with the next beat, which finds what is there.
             Ok(false) => Instant::now() + RETRY,

@@ -7,9 +7,10 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::error::{RunError, StoreError};
+use crate::events::ConsumerEvent;
 use crate::fleet::{
-    Assignment, Change, Duty, DutyWatch, Fleet, Home, IndexUse, Intent, StateKind, StateRow, StateWrite,
-    Survey, TableMigration, identify,
+    Assignment, Change, Duty, DutyWatch, Fleet, FleetError, Home, IndexUse, Intent, StateKind, StateRow,
+    StateWrite, Survey, TableMigration, identify,
 };
 use crate::leader::shuffle::elected;
 use crate::process::hands::Workshop;
@@ -136,6 +137,10 @@ pub(super) async fn follow<S: Source, F: RecordProcessorFactory>(
         let (next, changes) = match fleet.follow(&survey, &intent(&shop), shop.config.wall_clock.now()) {
             Ok(followed) => followed,
             Err(source) => {
+                if let FleetError::NotPrivate { source: reason } = &source {
+                    let reason = reason.clone();
+                    shop.bell.ring(ConsumerEvent::NoLongerPrivate { reason });
+                }
                 let table = shop.config.lease_table_name().to_owned();
                 return RunError::Fleet { table, source };
             }
@@ -241,7 +246,7 @@ fn intent<S: Source, F>(shop: &Workshop<S, F>) -> Intent {
     intent
 }
 
-fn fatal<S: Source, F>(shop: &Workshop<S, F>, source: crate::fleet::FleetError) -> JoinError {
+fn fatal<S: Source, F>(shop: &Workshop<S, F>, source: FleetError) -> JoinError {
     let table = shop.config.lease_table_name().to_owned();
     JoinError::Fatal(RunError::Fleet { table, source })
 }

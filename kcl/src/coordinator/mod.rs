@@ -158,7 +158,9 @@ impl<S: Source, F: RecordProcessorFactory> Worker<S, F> {
         }
         if let Some(heart) = heart {
             shards.live_by(heart.life());
-            offices.beating.spawn(heart.run(offices.close.clone()));
+            offices
+                .beating
+                .spawn(heart.run(Arc::clone(&news), offices.close.clone()));
         }
         let mut assigner = Assigner::new(Arc::clone(&shop), Arc::clone(&membership), stop.clone());
         let ended = tokio::select! {
@@ -264,7 +266,7 @@ async fn attend<S: Source, F: RecordProcessorFactory>(
             biased;
             () = stop.cancelled() => return Ok(()),
             exit = shards.next_exit() => match shards.on_exit(exit) {
-                Then::Nothing => {}
+                Then::Nothing => next_look = next_look.min(assigner.soon()),
                 Then::Look => next_look = Instant::now(),
                 Then::SameId(lease_key) => assigner.on_same_id(&lease_key),
                 Then::Vacated => {

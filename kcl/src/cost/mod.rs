@@ -10,7 +10,7 @@
 //! | purpose | requests per second |
 //! | --- | --- |
 //! | heartbeats, one for each lease | L (⌈c/p⌉ − 1) / c; without checkpoints L / p. A checkpoint is a heartbeat |
-//! | heartbeats, private fleet | W / p |
+//! | heartbeats, private fleet | W / q, with q the period of a worker's heartbeats ([`Pace::worker_period`](crate::lease::renewal::Pace::worker_period)) |
 //! | checkpoints | L / c |
 //! | looks at the table | N P / s, with N = W where each plans for itself, 1 under a leader |
 //! | discovery under a leader | (W − 1) / s |
@@ -246,10 +246,11 @@ impl Sum {
     }
 
     fn heartbeats(&self) -> Rate {
-        let period = Pace::new(self.0.failover).period().as_secs_f64();
+        let pace = Pace::new(self.0.failover);
         if self.0.coordination == Coordination::Private {
-            return writes(self.workers() / period, 0);
+            return writes(self.workers() / pace.worker_period().as_secs_f64(), 0);
         }
+        let period = pace.period().as_secs_f64();
         let each = match self.checkpoint_seconds() {
             Some(interval) => ((interval / period).ceil() - 1.0).max(0.0) / interval,
             None => 1.0 / period,
@@ -424,7 +425,7 @@ mod tests {
             coordination: Coordination::Private,
             ..Outlook::new(leases, 3)
         };
-        let period = Pace::new(Duration::from_secs(10)).period().as_secs_f64();
+        let period = Pace::new(Duration::from_secs(10)).worker_period().as_secs_f64();
         near(requests(private(8), Purpose::Heartbeats), 3.0 / period);
         near(requests(private(800), Purpose::Heartbeats), 3.0 / period);
     }

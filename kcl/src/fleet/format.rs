@@ -245,7 +245,11 @@ impl Fleet {
     #[must_use]
     pub fn watch(&self) -> Option<Duration> {
         let arrived = self.version == ClientVersion::ThreeX && self.migration == TableMigration::Complete;
-        (!arrived).then_some(WATCH)
+        let pause = match self.heartbeats() {
+            HeartbeatUse::EachLease => WATCH,
+            HeartbeatUse::EachWorker => PRIVATE_WATCH,
+        };
+        (!arrived).then_some(pause)
     }
 
     /// The fleet as it is now, and what this worker has to change.
@@ -297,3 +301,5 @@ impl Fleet {
 
 /// Source: KCL 3.x, workers look at `Migration3.0` each 60 s.
 const WATCH: Duration = Duration::from_secs(60);
+/// Ours: rows in the lease table are seen with each look at it, so this is for other tables only.
+const PRIVATE_WATCH: Duration = Duration::from_secs(300);

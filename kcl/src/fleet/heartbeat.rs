@@ -4,6 +4,9 @@
 //! Who has watched one heartbeat for its lifetime removes the row, on condition that it is still that heartbeat. From
 //! then on the worker's own next beat finds its row gone, which tells it that everything it held is lost, and leases
 //! whose owner has no row are free. So one conditional write protects all leases of a worker, in both directions.
+//!
+//! A worker that is alone looks at the table seldom. Who wants a lease of it counts up the row's *calls*, which no beat writes and which
+//! are no sign of life; the answer to the next beat tells them.
 
 use std::time::Duration;
 
@@ -47,8 +50,13 @@ impl Heartbeat {
 /// The answer to a beat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Beat {
-    /// The worker's row as it now is; everything it holds is still its own.
-    Alive(Heartbeat),
+    /// Everything that the worker holds is still its own.
+    Alive {
+        /// Its row as it now is.
+        row: Heartbeat,
+        /// How often others have called on this incarnation to look at the table. Now and then a call counts twice.
+        calls: u64,
+    },
     /// The row is gone, or another incarnation's: nothing that this worker held is its own any more.
     Gone(Option<Heartbeat>),
 }

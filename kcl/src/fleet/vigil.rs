@@ -36,6 +36,12 @@ impl Vigil {
         self.seen.remove(worker);
     }
 
+    /// The row of a worker, as it was seen last.
+    #[must_use]
+    pub fn row(&self, worker: &WorkerId) -> Option<&Heartbeat> {
+        self.seen.get(worker).map(|(row, _)| row)
+    }
+
     /// The workers that have a row.
     #[must_use]
     pub fn beating(&self) -> BTreeSet<WorkerId> {

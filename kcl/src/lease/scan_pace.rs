@@ -10,6 +10,8 @@ pub(crate) struct ScanPace {
     failover: Duration,
     /// Nobody else is there.
     alone: Duration,
+    /// And there is nothing to do.
+    at_rest: Option<Duration>,
     /// Others are, and may leave leases behind.
     in_company: Duration,
     /// A lease is on its way here.
@@ -23,6 +25,8 @@ pub(crate) struct ScanPace {
 pub(crate) struct Sight {
     pub(crate) rows: u32,
     pub(crate) in_company: bool,
+    /// Everything that can be read is held here, and nobody asks for it.
+    pub(crate) at_rest: bool,
     /// Since when a lease has been on its way here.
     pub(crate) expecting_since: Option<Instant>,
     /// When the first of the leases that stand still will count as expired.
@@ -42,34 +46,56 @@ impl ScanPace {
         Self {
             failover,
             alone,
+            at_rest: None,
             in_company,
             expecting: part(3, 250).min(alone),
             per_row,
         }
     }
 
-    /// In a private fleet a look costs more than all heartbeats, so a worker that is alone looks less often.
+    /// In a private fleet looks cost as much as all heartbeats, so a worker that is alone looks less often, and hardly ever while
+    /// there is nothing to do: whoever comes calls on it.
     pub(crate) fn of_private_fleet(coordination: &Coordination, leasing: &Leasing) -> Self {
         let usual = Self::new(coordination, leasing);
-        let alone = match coordination.scan_interval {
-            Some(chosen) => chosen,
-            None => (leasing.failover * 4 / 5).clamp(usual.alone, PRIVATE_ALONE.max(usual.alone)),
-        };
-        Self { alone, ..usual }
+        if coordination.scan_interval.is_some() {
+            return usual;
+        }
+        let at_most = |most: Duration| most.max(usual.alone);
+        Self {
+            alone: (leasing.failover * 4 / 5).clamp(usual.alone, at_most(PRIVATE_ALONE)),
+            at_rest: Some((leasing.failover * 3).clamp(usual.alone, at_most(PRIVATE_AT_REST))),
+            ..usual
+        }
     }
 
     /// How often to look at a table of so many rows while nothing happens.
     pub(crate) fn steady(&self, rows: u32, in_company: bool) -> Duration {
-        let steady = match in_company {
-            true => self.in_company,
-            false => self.alone,
-        };
-        steady.max(self.per_row * rows).min(self.failover.max(SHORTEST))
+        match in_company {
+            true => self.at_least(self.in_company, rows),
+            false => self.unsettled(rows).max(self.at_rest.unwrap_or_default()),
+        }
+    }
+
+    /// How often to look alone while something is left to do.
+    pub(crate) fn unsettled(&self, rows: u32) -> Duration {
+        self.at_least(self.alone, rows)
+    }
+
+    /// For how long a worker may not have noticed that it is not alone any more.
+    pub(crate) fn unnoticed(&self) -> Duration {
+        self.at_rest.unwrap_or_default().max(self.failover)
+    }
+
+    fn at_least(&self, interval: Duration, rows: u32) -> Duration {
+        interval.max(self.per_row * rows).min(self.failover.max(SHORTEST))
     }
 
     /// When to look again after a look at `now`.
     pub(crate) fn next(&self, sight: &Sight, now: Instant) -> Instant {
-        let steady = self.steady(sight.rows, sight.in_company);
+        let steady = match (sight.in_company, sight.at_rest) {
+            (false, false) => self.unsettled(sight.rows),
+            (in_company, _) => self.steady(sight.rows, in_company),
+        };
         let expected = sight
             .expecting_since
             .is_some_and(|since| now.saturating_duration_since(since) < EXPECTED_FOR);
@@ -85,8 +111,10 @@ impl ScanPace {
     }
 }
 
-/// Ours: with one heartbeat each four seconds, less than half a request a second.
+/// Ours: what cannot be had now is tried again by then.
 const PRIVATE_ALONE: Duration = Duration::from_secs(8);
+/// Ours: a tenth of what the heartbeats cost.
+const PRIVATE_AT_REST: Duration = Duration::from_secs(30);
 /// Ours: more than a round trip to the table.
 const SHORTEST: Duration = Duration::from_millis(20);
 /// Ours: a table of ten thousand rows is then read every ten seconds, at about 250 read units a second.
@@ -119,6 +147,45 @@ mod tests {
             ..Coordination::default()
         };
         ScanPace::new(&coordination, &leasing)
+    }
+
+    #[test]
+    fn a_private_worker_that_is_alone_looks_when_there_is_something_to_do() {
+        let now = origin();
+        let (alone, company) = (
+            Sight::default(),
+            Sight {
+                in_company: true,
+                ..Sight::default()
+            },
+        );
+        let at_rest = |sight: Sight| Sight {
+            at_rest: true,
+            ..sight
+        };
+        let private = |failover, scan_interval: Option<u64>| {
+            let leasing = Leasing {
+                failover: ms(failover),
+                ..Leasing::default()
+            };
+            let coordination = Coordination {
+                scan_interval: scan_interval.map(ms),
+                ..Coordination::default()
+            };
+            ScanPace::of_private_fleet(&coordination, &leasing)
+        };
+        let cases = [
+            ("something to do", private(10_000, None), alone, 8_000),
+            ("at rest", private(10_000, None), at_rest(alone), 30_000),
+            ("in company", private(10_000, None), at_rest(company), 800),
+            ("a profile for tests", private(500, None), at_rest(alone), 1_500),
+            ("a long failover", private(600_000, None), at_rest(alone), 30_000),
+            ("chosen", private(10_000, Some(1_000)), at_rest(alone), 1_000),
+            ("not private", pace(10_000, None), at_rest(alone), 2_600),
+        ];
+        for (case, pace, sight, expected) in cases {
+            assert_eq!(pace.next(&sight, now) - now, ms(expected), "{case}");
+        }
     }
 
     #[test]

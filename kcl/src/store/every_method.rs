@@ -44,6 +44,7 @@ macro_rules! every_method {
             note_stream(home: Home, stream: &'a StreamId) -> bool;
             start_heartbeat(watched: Option<&'a Heartbeat>, first: &'a Heartbeat) -> bool;
             beat(held: &'a Heartbeat) -> Beat;
+            call_on(worker: &'a Heartbeat) -> bool;
             end_heartbeat(watched: &'a Heartbeat) -> bool;
         }
     };

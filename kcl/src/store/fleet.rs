@@ -146,6 +146,10 @@ pub trait FleetStore: fmt::Debug + Send + Sync + 'static {
     /// The next beat of a private heartbeat, if the row is still `held`.
     fn beat<'a>(&'a self, held: &'a Heartbeat) -> BoxFuture<'a, Result<Beat, StoreError>>;
 
+    /// Calls on a worker to look at the table: its next beat tells it ([`Beat::Alive`]). Not a sign of life of it, whatever the row
+    /// counts. `false`: no row of this incarnation is there, whose leases are others' now.
+    fn call_on<'a>(&'a self, worker: &'a Heartbeat) -> BoxFuture<'a, Result<bool, StoreError>>;
+
     /// Ends a heartbeat, one's own at shutdown or one that stood still, if it is still as `watched`. From then on its
     /// worker's leases are free. `false`: it moved.
     fn end_heartbeat<'a>(&'a self, watched: &'a Heartbeat) -> BoxFuture<'a, Result<bool, StoreError>>;

@@ -1,15 +1,18 @@
 //! A private fleet's look at the table: who beats, whose heartbeat stands still, who should not be there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant as StdInstant;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::Assigner;
+use crate::assign::Plan;
 use crate::error::{RunError, StoreError};
 use crate::events::ConsumerEvent;
-use crate::fleet::{FleetError, NotPrivate, PrivateWatch, Vigil, foreign_rows};
+use crate::fleet::{FleetError, Heartbeat, NotPrivate, PrivateWatch, Vigil, foreign_rows};
 use crate::lease::{Lease, WorkerId};
 use crate::process::keeper::chain;
 use crate::processor::RecordProcessorFactory;
@@ -22,6 +25,10 @@ pub(super) struct Company {
     vigil: Vigil,
     watch: PrivateWatch,
     beating: BTreeSet<WorkerId>,
+    /// When this worker first looked.
+    began: Option<StdInstant>,
+    /// Who was called on, by incarnation.
+    called: BTreeMap<WorkerId, String>,
     foreign: Option<NotPrivate>,
 }
 
@@ -63,7 +70,52 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             }
         }
         company.beating = company.vigil.beating();
+        let Company { beating, called, .. } = company;
+        called.retain(|worker, _| beating.contains(worker));
+        company.began.get_or_insert(now);
         Ok(contents.listing)
+    }
+
+    /// Calls on workers of whom leases are wanted, by this plan or by rows that say so already, once on each. One that believes that
+    /// it is alone would look at the table much later. All others know each other after a while.
+    pub(super) async fn call(&mut self, plan: &Plan, listing: &Listing, now: StdInstant) {
+        let Some(company) = &mut self.company else { return };
+        let unnoticed = |began: StdInstant| now.saturating_duration_since(began) <= self.pace.unnoticed();
+        if !company.began.is_some_and(unnoticed) {
+            return;
+        }
+        let me = self.shop.config.worker_id();
+        let wanted = |lease: &&Lease| lease.hand_over_pending() && lease.owner.as_ref() == Some(me);
+        let asked = listing
+            .leases
+            .iter()
+            .filter(wanted)
+            .filter_map(Lease::actual_owner);
+        let of: BTreeSet<&WorkerId> = plan
+            .hand_over
+            .iter()
+            .map(|wish| &wish.from)
+            .chain(asked)
+            .collect();
+        let rows = of.into_iter().filter_map(|worker| company.vigil.row(worker));
+        let uncalled = |row: &&Heartbeat| company.called.get(&row.worker) != Some(&row.incarnation);
+        let rows: Vec<Heartbeat> = rows.filter(uncalled).cloned().collect();
+        let store = &self.shop.store;
+        let mut calls: FuturesUnordered<_> = rows
+            .into_iter()
+            .map(|row| async move { (store.call_on(&row).await, row) })
+            .collect();
+        while let Some((called, row)) = calls.next().await {
+            match called {
+                Ok(there) => {
+                    debug!(worker_id = %row.worker, there, "called on a worker");
+                    company.called.insert(row.worker, row.incarnation);
+                }
+                Err(error) => {
+                    warn!(worker_id = %row.worker, error = %chain(&error), "worker cannot be called on");
+                }
+            }
+        }
     }
 
     /// Ends this worker when somebody uses the table who is not of its private fleet.

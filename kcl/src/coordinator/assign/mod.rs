@@ -126,7 +126,11 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             Err(error) => {
                 warn!(error = %chain(&error), "lease table cannot be read");
                 // What was to be seen by now was not.
-                (self.sight.next_expiry, self.sight.expecting_since) = (None, None);
+                self.sight = Sight {
+                    rows: self.sight.rows,
+                    in_company: self.sight.in_company,
+                    ..Sight::default()
+                };
                 let fatal = self.on_refusal(error, shards);
                 return fatal.map(|()| self.next_look(Instant::now().into_std()));
             }
@@ -168,6 +172,7 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
                 lease_key,
             });
         }
+        self.sight.at_rest = self.is_at_rest(&listing, &held);
         let outcome = match self.twin.is_suspected() {
             true => Ok(()),
             false => self.act(&listing, &held, shards, now).await,
@@ -280,6 +285,7 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         let taken = self.take(&plan, &rows, shards).await;
         let strangers = self.steal(&plan, &rows, shards).await;
         let asked = self.ask(&plan, &rows).await + strangers;
+        self.call(&plan, listing, now).await;
         if asked > 0 {
             self.sight.expecting_since.get_or_insert(now);
         }
@@ -316,6 +322,7 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         self.sight = Sight {
             rows: u32::try_from(listing.leases.len()).unwrap_or(u32::MAX),
             in_company: self.in_company(),
+            at_rest: false,
             expecting_since: expecting.then(|| self.sight.expecting_since.unwrap_or(now)),
             next_expiry: match &self.company {
                 Some(company) => company.next_expiry(me, now),
@@ -326,6 +333,15 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             let named = |lease: &Lease| lease.actual_owner() == Some(me);
             self.came_second = listing.leases.iter().any(named);
         }
+    }
+
+    /// Whether everything that can be read is held here already, and nobody asks for it.
+    fn is_at_rest(&self, listing: &Listing, held: &HashSet<LeaseKey>) -> bool {
+        let me = self.shop.config.worker_id();
+        let is_mine = |lease: &Lease| lease.owner.as_ref() == Some(me) && !lease.hand_over_pending();
+        let rests = |lease: &Lease| held.contains(&lease.key) && is_mine(lease);
+        let is_idle = |lease: &Lease| lease.is_finished() || self.unfinished.blocks(lease);
+        listing.leases.iter().all(|lease| rests(lease) || is_idle(lease))
     }
 
     /// A lease was lost to another worker of our own id.
@@ -360,6 +376,11 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             .map(|lease| (lease.key.clone(), lease.counter));
         let period = Pace::new(self.shop.config.leasing.failover).period() * 5 / 4;
         self.twin.on_scan(named, period, now)
+    }
+
+    /// When to look again at the latest, where something is left to do.
+    pub(super) fn soon(&self) -> Instant {
+        Instant::now() + self.pace.unsettled(self.sight.rows)
     }
 
     fn next_look(&mut self, now: std::time::Instant) -> Instant {

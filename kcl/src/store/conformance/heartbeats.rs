@@ -16,6 +16,8 @@ where
     is_one_of_its_name(&store().await).await;
     ends_what_stood_still(&store().await).await;
     keeps_heartbeats_apart(&store().await).await;
+    calls_reach_the_next_beat(&store().await).await;
+    calls_are_no_sign_of_life(&store().await).await;
 }
 
 async fn beats(store: &dyn LeaseStore) {
@@ -75,6 +77,47 @@ async fn ends_what_stood_still(store: &dyn LeaseStore) {
     );
 }
 
+async fn calls_reach_the_next_beat(store: &dyn LeaseStore) {
+    let first = first(&alice(), "i1");
+    assert!(!ok(store.call_on(&first).await), "nobody is there");
+    assert_eq!(heartbeats(store).await, [], "a call makes no row");
+    assert!(ok(store.start_heartbeat(None, &first).await));
+    let (second, before) = counted(ok(store.beat(&first).await));
+    assert_eq!(before, 0);
+    // One that knows only an earlier beat, and another one at the same time.
+    assert!(ok(store.call_on(&first).await));
+    assert!(ok(store.call_on(&second).await));
+    let (third, told) = counted(ok(store.beat(&second).await));
+    assert_eq!(third, second.next());
+    assert!(told > before, "{told} calls");
+    assert_eq!(
+        counted(ok(store.beat(&second).await)),
+        (third.clone(), told),
+        "a lost reply loses no call"
+    );
+    let (fourth, again) = counted(ok(store.beat(&third).await));
+    assert_eq!(again, told, "a beat takes no call away");
+    let other = self::first(&alice(), "i2");
+    assert!(!ok(store.call_on(&other).await), "that is another one");
+    assert_eq!(counted(ok(store.beat(&fourth).await)).1, told);
+}
+
+async fn calls_are_no_sign_of_life(store: &dyn LeaseStore) {
+    let watched = first(&alice(), "i1");
+    assert!(ok(store.start_heartbeat(None, &watched).await));
+    assert!(ok(store.call_on(&watched).await));
+    assert_eq!(heartbeats(store).await, std::slice::from_ref(&watched));
+    assert!(ok(store.end_heartbeat(&watched).await), "it stood still");
+    assert!(!ok(store.call_on(&watched).await));
+    assert_eq!(heartbeats(store).await, []);
+    // Who comes after it has not been called.
+    assert!(ok(store.start_heartbeat(None, &watched).await));
+    assert!(ok(store.call_on(&watched).await));
+    let after = first(&alice(), "i2");
+    assert!(ok(store.start_heartbeat(Some(&watched), &after).await));
+    assert_eq!(counted(ok(store.beat(&after).await)), (after.next(), 0));
+}
+
 async fn keeps_heartbeats_apart(store: &dyn LeaseStore) {
     for worker in [alice(), bob()] {
         assert!(ok(store.start_heartbeat(None, &first(&worker, "i1")).await));
@@ -90,8 +133,12 @@ async fn heartbeats(store: &dyn LeaseStore) -> Vec<Heartbeat> {
 }
 
 fn alive(beat: Beat) -> Heartbeat {
+    counted(beat).0
+}
+
+fn counted(beat: Beat) -> (Heartbeat, u64) {
     match beat {
-        Beat::Alive(heartbeat) => heartbeat,
+        Beat::Alive { row, calls } => (row, calls),
         Beat::Gone(row) => panic!("still alive, but the store says {row:?}"),
     }
 }

@@ -138,6 +138,10 @@ impl FleetStore for DynamoDbLeaseStore {
         self.next_beat(held).boxed()
     }
 
+    fn call_on<'a>(&'a self, worker: &'a Heartbeat) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.count_call(worker).boxed()
+    }
+
     fn end_heartbeat<'a>(&'a self, watched: &'a Heartbeat) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.delete_heartbeat(watched).boxed()
     }

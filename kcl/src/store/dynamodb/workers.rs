@@ -1,7 +1,7 @@
 //! What workers say of themselves: metrics, and the heartbeats of a private fleet.
 
 use super::DynamoDbLeaseStore;
-use super::request::Answer;
+use super::request::{Answer, Written};
 use super::row::value::{Item, number, text};
 use super::row::{ENTITY_TYPE, heartbeat, worker};
 use super::update::Update;
@@ -58,7 +58,7 @@ impl DynamoDbLeaseStore {
             Some(watched) => if_beat(row, watched),
         };
         let written = self.put_row(heartbeat::encode(first), condition).await?;
-        Ok(written.happened(|item| read(item).as_ref() == Some(first)))
+        Ok(written.happened(|item| item.as_ref().and_then(read).as_ref() == Some(first)))
     }
 
     pub(super) async fn next_beat(&self, held: &Heartbeat) -> Result<Beat, StoreError> {
@@ -66,17 +66,26 @@ impl DynamoDbLeaseStore {
         let key = heartbeat::key(&held.worker);
         let update =
             if_beat(Update::of(self.names.lease_row(&key)), held).set(heartbeat::BEAT, number(next.beat));
-        let mut row = None;
+        match self.update_row(update, Answer::Row).await? {
+            Written::Done(item) => Ok(alive(next, item.as_ref())),
+            Written::Refused(item) => {
+                let row = item.as_ref().and_then(read);
+                Ok(match row.as_ref() == Some(&next) {
+                    true => alive(next, item.as_ref()),
+                    false => Beat::Gone(row),
+                })
+            }
+        }
+    }
+
+    pub(super) async fn count_call(&self, worker: &Heartbeat) -> Result<bool, StoreError> {
+        let key = heartbeat::key(&worker.worker);
+        // Without the condition a call would make a row, or be for a worker that knows nothing of it.
+        let update = Update::of(self.names.lease_row(&key))
+            .add_one(heartbeat::CALLS)
+            .if_equal(heartbeat::INCARNATION, text(&worker.incarnation));
         let written = self.update_row(update, Answer::Nothing).await?;
-        let happened = written.happened(|item| {
-            row = read(item);
-            row.as_ref() == Some(&next)
-        });
-        Ok(if happened {
-            Beat::Alive(next)
-        } else {
-            Beat::Gone(row)
-        })
+        Ok(matches!(written, Written::Done(_)))
     }
 
     pub(super) async fn delete_heartbeat(&self, watched: &Heartbeat) -> Result<bool, StoreError> {
@@ -92,6 +101,11 @@ fn if_beat<'a>(row: Update<'a>, watched: &Heartbeat) -> Update<'a> {
         .if_equal(heartbeat::BEAT, number(watched.beat))
 }
 
-fn read(item: Option<Item>) -> Option<Heartbeat> {
-    heartbeat::decode(&item?).ok()
+fn read(item: &Item) -> Option<Heartbeat> {
+    heartbeat::decode(item).ok()
+}
+
+fn alive(row: Heartbeat, item: Option<&Item>) -> Beat {
+    let calls = item.map_or(0, heartbeat::calls);
+    Beat::Alive { row, calls }
 }

@@ -22,6 +22,8 @@ pub(super) struct Beside {
     workers: BTreeMap<WorkerId, WorkerStats>,
     streams: Vec<StreamId>,
     heartbeats: BTreeMap<WorkerId, Heartbeat>,
+    /// On those that have a row.
+    calls: BTreeMap<WorkerId, u64>,
 }
 
 impl Beside {
@@ -288,6 +290,7 @@ impl FleetStore for MemoryLeaseStore {
         self.beside(Home::LeaseTable, move |rows| {
             if rows.heartbeats.get(&first.worker) == watched {
                 rows.heartbeats.insert(first.worker.clone(), first.clone());
+                rows.calls.remove(&first.worker);
             }
             rows.heartbeats.get(&first.worker) == Some(first)
         })
@@ -299,10 +302,22 @@ impl FleetStore for MemoryLeaseStore {
             match rows.heartbeats.get_mut(&held.worker) {
                 Some(row) if row == held || *row == next => {
                     row.clone_from(&next);
-                    Beat::Alive(next)
+                    let calls = rows.calls.get(&held.worker).copied().unwrap_or_default();
+                    Beat::Alive { row: next, calls }
                 }
                 row => Beat::Gone(row.cloned()),
             }
+        })
+    }
+
+    fn call_on<'a>(&'a self, worker: &'a Heartbeat) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.beside(Home::LeaseTable, move |rows| {
+            let row = rows.heartbeats.get(&worker.worker);
+            let there = row.is_some_and(|row| row.incarnation == worker.incarnation);
+            if there {
+                *rows.calls.entry(worker.worker.clone()).or_default() += 1;
+            }
+            there
         })
     }
 
@@ -310,6 +325,7 @@ impl FleetStore for MemoryLeaseStore {
         self.beside(Home::LeaseTable, move |rows| {
             if rows.heartbeats.get(&watched.worker) == Some(watched) {
                 rows.heartbeats.remove(&watched.worker);
+                rows.calls.remove(&watched.worker);
             }
             !rows.heartbeats.contains_key(&watched.worker)
         })

@@ -6,6 +6,7 @@
 //! | `worker` | S | worker id |
 //! | `incarnation` | S | drawn at each start |
 //! | `beat` | N | counts the beats |
+//! | `calls` | N | how often others called on it to look at the table; absent: never |
 //! | `lifetimeMillis` | N | how long watchers wait for the next beat |
 //! | `entityType` | S | `KINESIS_KIT_HEARTBEAT` |
 
@@ -19,6 +20,7 @@ use crate::lease::{HEARTBEAT_PREFIX, WorkerId};
 const WORKER: &str = "worker";
 pub(in crate::store::dynamodb) const INCARNATION: &str = "incarnation";
 pub(in crate::store::dynamodb) const BEAT: &str = "beat";
+pub(in crate::store::dynamodb) const CALLS: &str = "calls";
 const LIFETIME: &str = "lifetimeMillis";
 pub(in crate::store::dynamodb) const ENTITY: &str = "KINESIS_KIT_HEARTBEAT";
 
@@ -34,6 +36,11 @@ pub(in crate::store::dynamodb) fn decode(item: &Item) -> Result<Heartbeat, Fault
         beat: required(BEAT, optional_number(item, BEAT)?)?,
         lifetime: Duration::from_millis(lifetime),
     })
+}
+
+/// One that cannot be read is none: all that it costs is time.
+pub(in crate::store::dynamodb) fn calls(item: &Item) -> u64 {
+    optional_number(item, CALLS).ok().flatten().unwrap_or_default()
 }
 
 pub(in crate::store::dynamodb) fn encode(heartbeat: &Heartbeat) -> Item {
