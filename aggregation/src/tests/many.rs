@@ -47,7 +47,7 @@ fn no_record_waits_for_more_than_its_neighbours() {
     let records = (0..1_000).map(|number: u32| {
         asked += 1;
         // The others are far apart.
-        let data = if number % 100 == 0 {
+        let data = if number.is_multiple_of(100) {
             aggregate.clone()
         } else {
             Bytes::from_static(b"plain")
