@@ -2,7 +2,7 @@
 #![no_main]
 
 use bytes::Bytes;
-use kinesis_aggregation::{HashKey, HashKeyRange, MAGIC, OutOfRange, deaggregate};
+use kinesis_aggregation::{HashKey, HashKeyRange, MAGIC, OutOfRange, deaggregate, deaggregate_all};
 use libfuzzer_sys::fuzz_target;
 use md5::{Digest as _, Md5};
 
@@ -15,6 +15,9 @@ fuzz_target!(|input: &[u8]| {
         OutOfRange::HandBack,
     ] {
         let _ = deaggregate(Bytes::copy_from_slice(input), &half, policy);
-        let _ = deaggregate(enveloped.clone(), &half, policy);
+        let alone = deaggregate(enveloped.clone(), &half, policy);
+        let records = [((), enveloped.clone()), ((), Bytes::from_static(b"plain")), ((), enveloped.clone())];
+        let mut together = deaggregate_all(records, half, policy).map(|(_, unpacked)| unpacked);
+        assert_eq!(together.next(), Some(alone));
     }
 });

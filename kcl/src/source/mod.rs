@@ -20,7 +20,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use kinesis_aggregation::{Deaggregated, HashKeyRange, OutOfRange, RawReason, ShardId, deaggregate_all};
+use kinesis_aggregation::{
+    Deaggregated, HashKeyRange, MAGIC, OutOfRange, RawReason, ShardId, deaggregate_all,
+};
 use tokio::sync::Notify;
 use tracing::{trace, warn};
 
@@ -147,6 +149,16 @@ impl RawRecord {
     pub(crate) fn bytes(&self) -> usize {
         self.data.len() + self.partition_key.as_ref().map_or(0, |key| key.as_str().len())
     }
+
+    /// Whether there may be others inside.
+    fn has_magic(&self) -> bool {
+        self.data.starts_with(&MAGIC)
+    }
+
+    /// As it is.
+    fn delivered(self) -> ClientRecord {
+        ClientRecord::received(self.sequence_number, self.partition_key, self.data, self.arrived)
+    }
 }
 
 /// User records taken out of Kinesis records.
@@ -170,27 +182,62 @@ pub(crate) fn unpack(
         records: Vec::with_capacity(raw.len()),
         ..Unpacked::default()
     };
-    let mut left = raw.len();
     unpacked.bytes = raw.iter().map(|record| record.bytes() + TEXTS).sum();
-    let raw = raw.into_iter().map(|mut record| {
-        let data = std::mem::take(&mut record.data);
-        (record, data)
-    });
-    for (record, inside) in deaggregate_all(raw, *range, policy) {
-        left -= 1;
+    let mut raw = raw.into_iter();
+    loop {
+        // Where records are plain, nearly all of them are, and they are spared a long way.
+        let plain = count_while(raw.as_slice(), |record| !record.has_magic());
+        unpacked
+            .records
+            .extend(raw.by_ref().take(plain).map(RawRecord::delivered));
+        let others = count_while(raw.as_slice(), RawRecord::has_magic);
+        if others == 0 {
+            break;
+        }
+        let others = raw.by_ref().take(others);
+        unpacked.take_apart(shard, range, policy, others);
+    }
+    unpacked.bytes += unpacked.records.len() * size_of::<ClientRecord>();
+    unpacked
+}
+
+fn count_while(records: &[RawRecord], is: impl Fn(&RawRecord) -> bool) -> usize {
+    records.iter().take_while(|record| is(record)).count()
+}
+
+impl Unpacked {
+    fn take_apart(
+        &mut self,
+        shard: &ShardId,
+        range: &HashKeyRange,
+        policy: OutOfRange,
+        raw: impl ExactSizeIterator<Item = RawRecord>,
+    ) {
+        let mut left = raw.len();
+        let raw = raw.map(|mut record| {
+            let data = std::mem::take(&mut record.data);
+            (record, data)
+        });
+        for (record, inside) in deaggregate_all(raw, *range, policy) {
+            left -= 1;
+            self.take_in(shard, record, inside, left);
+        }
+    }
+
+    /// What was inside of a record, of which so many more are to come.
+    fn take_in(&mut self, shard: &ShardId, record: RawRecord, inside: Deaggregated, left: usize) {
         let RawRecord {
             sequence_number,
             partition_key,
             arrived,
             ..
         } = record;
-        let before = unpacked.records.len();
         match inside {
             Deaggregated::Raw { data, why } => {
                 if why != RawReason::NotAggregate {
                     trace!(shard_id = %shard, position = %sequence_number, reason = %why, "delivered as it is");
                 }
-                unpacked.records.push(ClientRecord::received(
+                self.records.push(ClientRecord::received(
                     sequence_number,
                     partition_key,
                     data,
@@ -198,14 +245,14 @@ pub(crate) fn unpack(
                 ));
             }
             Deaggregated::Aggregate(subs) => {
-                make_room(&mut unpacked.records, subs.len(), left);
+                make_room(&mut self.records, subs.len(), left);
                 let of = |sub| ClientRecord::from_aggregate(&sequence_number, sub, arrived);
-                unpacked.records.extend(subs.into_iter().map(of));
+                self.records.extend(subs.into_iter().map(of));
             }
             Deaggregated::Dropped(aggregate) => {
                 let records = aggregate.record_count();
                 warn!(shard_id = %shard, position = %sequence_number, records, "aggregate dropped: a record of it lies outside the shard's hash range");
-                unpacked.dropped.push(DroppedRecords {
+                self.dropped.push(DroppedRecords {
                     shard_id: shard.clone(),
                     sequence_number,
                     records,
@@ -214,17 +261,15 @@ pub(crate) fn unpack(
             Deaggregated::HandedBack(aggregate) => {
                 let of = |sub| ClientRecord::from_aggregate(&sequence_number, sub, arrived);
                 let records: Vec<_> = aggregate.into_records().into_iter().map(of).collect();
-                unpacked.bytes += records.len() * size_of::<ClientRecord>();
-                unpacked.strays.push(StrayAggregate {
+                self.bytes += records.len() * size_of::<ClientRecord>();
+                self.strays.push(StrayAggregate {
                     shard_id: shard.clone(),
                     sequence_number,
                     records,
                 });
             }
         }
-        unpacked.bytes += (unpacked.records.len() - before) * size_of::<ClientRecord>();
     }
-    unpacked
 }
 
 /// Room for an aggregate, and for as many like it as are to come: records are large, and moving them costs more than
