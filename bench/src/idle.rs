@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_kinesis::types::ShardIteratorType;
 use kcl::{Checkpointer, Consumer, ConsumerConfig, RecordBatch, RecordProcessor, ShardContext};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 
 use crate::BoxError;
 use crate::case::{Case, Who};
@@ -108,14 +108,12 @@ pub(crate) async fn floor(case: &Case) -> Result<Figures, BoxError> {
     let name = format!("{}-floor", case.application);
     create_table(&table, &name).await?;
     let listed = reads.list_shards().stream_name(&case.stream).send().await?;
-    let began = Instant::now();
-    // A task for each, as anybody would, and begun at different times, as leases are taken one after the other.
+    // A task for each, all begun at once: so do those of a worker that takes all leases in its first round.
     let mut tasks = JoinSet::new();
-    for (place, shard) in (0..).zip(listed.shards()) {
-        let phase = |period: Duration| began + period * place / SHARDS.unsigned_abs();
+    for shard in listed.shards() {
         let (case, shard) = (case.clone(), shard.shard_id().to_owned());
-        tasks.spawn(poll(reads.clone(), case, shard.clone(), phase(IDLE)));
-        tasks.spawn(renew(table.clone(), name.clone(), shard, phase(HEARTBEAT)));
+        tasks.spawn(poll(reads.clone(), case, shard.clone()));
+        tasks.spawn(renew(table.clone(), name.clone(), shard));
     }
     tasks.spawn(scan(table, name));
     tokio::select! {
@@ -137,19 +135,14 @@ async fn measure(case: &Case, kinesis: &Requests, dynamodb: &Requests) -> Result
     Ok(figures)
 }
 
-async fn poll(
-    client: aws_sdk_kinesis::Client,
-    case: Case,
-    shard: String,
-    start: Instant,
-) -> Result<(), BoxError> {
+async fn poll(client: aws_sdk_kinesis::Client, case: Case, shard: String) -> Result<(), BoxError> {
     let first = client
         .get_shard_iterator()
         .stream_name(&case.stream)
         .shard_id(shard)
         .shard_iterator_type(ShardIteratorType::Latest);
     let mut iterator = first.send().await?.shard_iterator;
-    let mut ticks = ticks(start, IDLE);
+    let mut ticks = ticks(IDLE);
     while let Some(at) = iterator {
         ticks.tick().await;
         let page = client.get_records().shard_iterator(at).send().await?;
@@ -158,13 +151,8 @@ async fn poll(
     Err("the shard has ended".into())
 }
 
-async fn renew(
-    client: aws_sdk_dynamodb::Client,
-    table: String,
-    shard: String,
-    start: Instant,
-) -> Result<(), BoxError> {
-    let mut ticks = ticks(start, HEARTBEAT);
+async fn renew(client: aws_sdk_dynamodb::Client, table: String, shard: String) -> Result<(), BoxError> {
+    let mut ticks = ticks(HEARTBEAT);
     for counter in 0_u64.. {
         ticks.tick().await;
         let number = |number: u64| AttributeValue::N(number.to_string());
@@ -185,7 +173,7 @@ async fn renew(
 }
 
 async fn scan(client: aws_sdk_dynamodb::Client, table: String) -> Result<(), BoxError> {
-    let mut ticks = ticks(Instant::now(), SCAN);
+    let mut ticks = ticks(SCAN);
     loop {
         ticks.tick().await;
         client
@@ -197,8 +185,8 @@ async fn scan(client: aws_sdk_dynamodb::Client, table: String) -> Result<(), Box
     }
 }
 
-fn ticks(start: Instant, period: Duration) -> tokio::time::Interval {
-    let mut ticks = interval_at(start, period);
+fn ticks(period: Duration) -> Interval {
+    let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }
