@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Workers of the KCL for Java, of 2.x and then of 3.x, and `consume` as one application: replaced one by the other while
-# records come. Prints each step with what it took; fails when a record is lost or a promise is broken.
+# records come; then a fleet of both that is upgraded from 2.x to 3.x, rolled back and forward. Prints each step with what it
+# took; fails when a record is lost or a promise is broken.
 #
-#   integration-tests/java-fleet.sh             both, less than six minutes after the builds
+#   integration-tests/java-fleet.sh             all three, a quarter of an hour after the builds
 #   integration-tests/java-fleet.sh 3.5.1       that version of the KCL alone
 #
 # Needs python3, a JDK from 17 on and Maven. The KCL comes by name from Maven's registry, once, into $KINESIS_CI_CACHE.

@@ -106,6 +106,7 @@ class Fleet:
     """The workers of one application on one stream."""
 
     def __init__(self, name, java, programs, endpoints, folder):
+        # The commands of Java workers, by the version of their library, oldest first.
         self.name, self.java, self.programs, self.endpoints = name, java, programs, endpoints
         self.folder = folder / name
         self.folder.mkdir(parents=True)
@@ -120,13 +121,14 @@ class Fleet:
             self.folder / "produce.log",
         )
 
-    def start(self, kind, name):
+    def start(self, kind, name, *more):
+        """`kind`: "ours", or a version of the KCL."""
         flags = [
             "--stream", self.name, "--application", self.name, "--worker-id", name,
             "--failover-ms", str(FAILOVER_MS), "--endpoint-url", self.endpoints["kinesis"],
-            "--dynamodb-endpoint-url", self.endpoints["dynamodb"],
+            "--dynamodb-endpoint-url", self.endpoints["dynamodb"], *more,
         ]
-        program = [self.programs / "consume"] if kind == "ours" else self.java
+        program = [self.programs / "consume"] if kind == "ours" else self.java[kind]
         worker = Worker(name, kind, [*program, *flags], self.folder)
         self.workers.append(worker)
         return worker
@@ -176,13 +178,13 @@ class Fleet:
                 raise Broken(f"{what}: not within {limit} s; read by {self.readers()}")
             time.sleep(0.05)
 
-    def rows(self, table=None):
-        """All rows of a table, as DynamoDB's JSON."""
+    def ask(self, operation, **more):
+        """What DynamoDB answers about the lease table."""
         request = urllib.request.Request(
             self.endpoints["dynamodb"],
-            json.dumps({"TableName": table or self.name}).encode(),
+            json.dumps({"TableName": self.name, **more}).encode(),
             {
-                "X-Amz-Target": "DynamoDB_20120810.Scan",
+                "X-Amz-Target": f"DynamoDB_20120810.{operation}",
                 "Content-Type": "application/x-amz-json-1.0",
                 "Authorization": "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, "
                 "SignedHeaders=host, Signature=0",
@@ -190,7 +192,39 @@ class Fleet:
             },
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)["Items"]
+            return json.load(answer)
+
+    def rows(self):
+        """All rows of the lease table, as DynamoDB's JSON."""
+        return self.ask("Scan")["Items"]
+
+    def index(self):
+        """How the index of owners stands; None: there is none."""
+        indexes = self.ask("DescribeTable")["Table"].get("GlobalSecondaryIndexes", [])
+        return next((index["IndexStatus"] for index in indexes), None)
+
+    def version(self):
+        """What the fleet has agreed on, and who wrote it."""
+        row = self.row("Migration3.0")
+        return row and (row["cv"]["S"].removeprefix("CLIENT_VERSION_"), row["mb"]["S"])
+
+    def write_version(self, value, by):
+        """As the script of the KCL does: the value, by whom and when, and the one before into the history."""
+        row = self.row("Migration3.0")
+        past = {"M": {name: row[name] for name in ("cv", "mb", "mts")}}
+        row["h"] = {"L": [past, *row.get("h", {"L": []})["L"]][:10]}
+        row |= {"cv": {"S": f"CLIENT_VERSION_{value}"}, "mb": {"S": by}, "mts": {"N": str(int(time.time() * 1000))}}
+        self.ask("PutItem", Item=row)
+
+    def reports(self, worker):
+        """Whether a worker has a row of metrics that is not old."""
+        row = self.row(worker.name)
+        return row is not None and time.time() - int(row["lut"]["N"]) < 60
+
+    def foreign(self):
+        """Keys of rows that are no leases."""
+        keys = (row["leaseKey"]["S"] for row in self.rows())
+        return sorted(key for key in keys if not key.startswith("shardId-"))
 
     def row(self, key):
         return next((row for row in self.rows() if row["leaseKey"]["S"] == key), None)
@@ -242,9 +276,12 @@ class Fleet:
 
     def check_logs(self):
         for worker in self.workers:
+            lines = worker.log.read_text(errors="replace").splitlines()
             wrong = [
-                line for line in worker.log.read_text(errors="replace").splitlines()
+                line for line, then in zip(lines, [*lines[1:], ""])
                 if re.search(r"\bERROR\b|\berror:|panicked|Exception in thread", line)
+                # The KCL on its way to 3.x, when it is asked to stop: its loop runs on after its parts were shut down.
+                and "LeaderDecider uninitialized" not in then
             ]
             if wrong:
                 raise Broken(f"{worker.name} complains {len(wrong)} times, first: {wrong[0][:400]}")
@@ -270,15 +307,14 @@ class Fleet:
 
 def java_2(fleet):
     """A fleet of 2.x: each worker takes for itself."""
-    java = fleet.start("java", "java-1")
+    (version,) = fleet.java
+    java = fleet.start(version, "java-1")
     fleet.step("a Java worker alone makes the table", 90, lambda: fleet.has(java, SHARDS), repeats=0)
     ours = fleet.start("ours", "ours-1")
     fleet.step("ours joins and takes its half", 60, lambda: fleet.share(ours, java))
-    others = [row["leaseKey"]["S"] for row in fleet.rows() if not row["leaseKey"]["S"].startswith("shardId-")]
-    if others:
-        raise Broken(f"rows that a worker of 2.x cannot list: {others}")
+    leases_only(fleet)
     fleet.step("the Java worker stops, ours has all", 40, lambda: fleet.has(ours, SHARDS), repeats=0, stop=java)
-    java = fleet.start("java", "java-2")
+    java = fleet.start(version, "java-2")
     fleet.step("a Java worker comes back and takes its half", 90, lambda: fleet.share(ours, java))
     fleet.step("ours is killed, the Java worker has all", 60, lambda: fleet.has(java, SHARDS), kill=ours)
     ours = fleet.start("ours", "ours-2")
@@ -293,7 +329,8 @@ def java_2(fleet):
 
 def java_3(fleet):
     """A fleet of 3.x: a leader assigns, and leases are handed over."""
-    java = fleet.start("java", "java-1")
+    (version,) = fleet.java
+    java = fleet.start(version, "java-1")
     fleet.step("a Java worker alone makes the table, and leads", 120, lambda: fleet.has(java, SHARDS), repeats=0)
     ours = fleet.start("ours", "ours-1")
     fleet.step("ours joins as a follower, is handed its share", 90, lambda: fleet.share(ours, java), repeats=0)
@@ -305,7 +342,7 @@ def java_3(fleet):
         "the Java worker stops, ours has all and leads", 60,
         lambda: fleet.has(ours, SHARDS) and fleet.leader() == ours.name, repeats=0, stop=java,
     )
-    java = fleet.start("java", "java-2")
+    java = fleet.start(version, "java-2")
     fleet.step("a Java worker comes back, ours hands it its share", 90, lambda: fleet.share(ours, java), repeats=0)
     expect("Leader", fleet.leader(), ours.name)
     fleet.step("ours stops, the Java worker has all", 60, lambda: fleet.has(java, SHARDS), repeats=0, stop=ours)
@@ -318,6 +355,74 @@ def java_3(fleet):
     java.process.terminate()
     fleet.wait("the last worker's end", 30, java.ended_well)
     fleet.check_logs()
+
+
+def upgrade(fleet):
+    """A fleet of 2.x becomes one of 3.x, one deployment after the other, as AWS says; ours is in it all the time, and follows."""
+    old, new = fleet.java
+    java = fleet.start(old, "java-1")
+    fleet.step("a Java worker of 2.x alone makes the table", 90, lambda: fleet.has(java, SHARDS), repeats=0)
+    ours = fleet.start("ours", "ours-1")
+    fleet.step("ours joins and takes its half", 60, lambda: fleet.share(ours, java))
+    # First deployment: 3.x in the ways of 2.x, beside workers of 2.x.
+    phase_1 = fleet.start(new, "java-2", "--client-version", "COMPATIBLE_WITH_2X_PHASE1")
+    both = [ours, java, phase_1]
+    fleet.step(
+        "a Java worker of 3.x joins in the ways of 2.x (PHASE1): each has something", 120,
+        lambda: all(fleet.shares().get(worker.name, 0) >= 1 for worker in both),
+    )
+    leases_only(fleet)
+    fleet.step("the one of 2.x leaves for ever", 90, lambda: fleet.share(ours, phase_1), stop=java)
+    leases_only(fleet)
+    # Second deployment: rows of metrics and an index, and the flip when all are ready.
+    compatible = ["--client-version", "COMPATIBLE_WITH_2X", "--flip-after-s", "10"]
+    fleet.step("the Java worker is deployed anew: ours has all", 60, lambda: fleet.has(ours, SHARDS), stop=phase_1)
+    java = fleet.start(new, "java-3", *compatible)
+    fleet.step("it is back, COMPATIBLE_WITH_2X, with its half", 120, lambda: fleet.share(ours, java))
+    expect("what the fleet says", fleet.version(), ("UPGRADE_FROM_2X", java.name))
+    fleet.step(
+        "it has made the index, and ours reports too", 90,
+        lambda: fleet.index() == "ACTIVE" and fleet.reports(ours) and fleet.reports(java),
+    )
+    expect("the leader's row", fleet.leader(), None)
+    fleet.step(
+        "it flips the fleet; ours follows and keeps its half", 360,
+        lambda: (fleet.version() or [""])[0] == "3X_WITH_ROLLBACK" and fleet.leader() and fleet.share(ours, java),
+    )
+    expect("what the fleet says", fleet.version(), ("3X_WITH_ROLLBACK", java.name))
+    # Back, as the script of the KCL writes it, and forth again.
+    fleet.write_version("2X", "script-rollback")
+    fleet.step(
+        "rolled back: nobody leads, nobody reports, each keeps its half", 180,
+        lambda: fleet.leader() is None and not fleet.reports(ours) and fleet.share(ours, java),
+    )
+    fleet.write_version("UPGRADE_FROM_2X", "script-rollforward")
+    fleet.step(
+        "rolled forward: the fleet is flipped again", 480,
+        lambda: (fleet.version() or [""])[0] == "3X_WITH_ROLLBACK" and fleet.leader() and fleet.share(ours, java),
+    )
+    # Third deployment: there is no way back.
+    fleet.step("the Java worker is deployed anew: ours has all, and leads", 90,
+               lambda: fleet.has(ours, SHARDS) and fleet.leader() == ours.name, stop=java)
+    java = fleet.start(new, "java-4", "--client-version", "3X")
+    fleet.step("it is back, 3X, with its half", 120, lambda: fleet.share(ours, java), repeats=0)
+    expect("what the fleet says", fleet.version(), ("3X", java.name))
+    fleet.step("ours stops, the Java worker has all", 60, lambda: fleet.has(java, SHARDS), repeats=0, stop=ours)
+    fleet.finish()
+    fleet.check_leases()
+    java.process.terminate()
+    fleet.wait("the last worker's end", 30, java.ended_well)
+    fleet.check_logs()
+
+
+def play_of(version):
+    return java_2 if version.startswith("2.") else java_3
+
+
+def leases_only(fleet):
+    foreign = fleet.foreign()
+    if foreign:
+        raise Broken(f"rows that a worker of 2.x cannot list: {foreign}")
 
 
 def expect(what, found, wanted):
@@ -338,6 +443,7 @@ def main():
     parser.add_argument("--programs", type=pathlib.Path, required=True, help="has kinesis-local, produce and consume")
     parser.add_argument("--folder", type=pathlib.Path, required=True, help="where workers write")
     parser.add_argument("--java", action="append", required=True, metavar="VERSION=CLASSPATH")
+    parser.add_argument("--play", action="append", help="only that one: kcl-VERSION or kcl-upgrade")
     arguments = parser.parse_args()
 
     begin = time.monotonic()
@@ -345,13 +451,22 @@ def main():
     broken = False
     try:
         endpoints = json.loads(local.stdout.readline())
-        for java in arguments.java:
-            version, classpath = java.split("=", 1)
-            print(f"KCL for Java {version}, {SHARDS} shards, failover {FAILOVER_MS / 1000:g} s", flush=True)
-            command = ["java", "-Xmx256m", "-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", classpath, "toolkit.Worker"]
-            fleet = Fleet(f"kcl-{version}", command, arguments.programs, endpoints, arguments.folder)
+        java = dict(java.split("=", 1) for java in arguments.java)
+        java = {
+            version: ["java", "-Xmx256m", "-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", classpath, "toolkit.Worker"]
+            for version, classpath in sorted(java.items())
+        }
+        plays = [(f"kcl-{version}", {version: command}, play_of(version)) for version, command in java.items()]
+        if [version[0] for version in java] == ["2", "3"]:
+            plays.append(("kcl-upgrade", java, upgrade))
+        for name, workers, play in plays:
+            if arguments.play and name not in arguments.play:
+                continue
+            versions = " and ".join(workers)
+            print(f"KCL for Java {versions}, {SHARDS} shards, failover {FAILOVER_MS / 1000:g} s: {play.__doc__}", flush=True)
+            fleet = Fleet(name, workers, arguments.programs, endpoints, arguments.folder)
             try:
-                (java_2 if version.startswith("2.") else java_3)(fleet)
+                play(fleet)
             except Broken as error:
                 broken = True
                 tell("BROKEN", str(error))

@@ -1,15 +1,16 @@
 //! Joining a fleet: reading what it is, writing what is to be written first, and following it where it goes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::error::{RunError, StoreError};
 use crate::events::ConsumerEvent;
 use crate::fleet::{
-    Assignment, Change, Duty, DutyWatch, Fleet, FleetError, Home, IndexUse, Intent, StateKind, StateRow,
+    Assignment, Duty, DutyWatch, Fleet, FleetError, Home, IndexState, IndexUse, Intent, StateKind, StateRow,
     StateWrite, Survey, TableMigration, identify,
 };
 use crate::leader::shuffle::elected;
@@ -73,9 +74,7 @@ pub(super) async fn join<S: Source, F: RecordProcessorFactory>(
             // Another worker was faster: what it wrote counts.
             continue;
         }
-        if fleet.index() != IndexUse::Leave {
-            shop.store.create_index().await?;
-        }
+        build_index(shop, &fleet, &survey).await;
         info!(fleet = ?fleet.kind(), version = ?fleet.version(), "fleet joined");
         for older in fleet.held_back_by() {
             warn!(worker_id = %older, "keeps to the ways of KCL 2.x because of a worker that knows no others");
@@ -124,6 +123,7 @@ pub(super) async fn follow<S: Source, F: RecordProcessorFactory>(
     loop {
         let fleet = membership.borrow().clone();
         let Some(pause) = fleet.watch() else {
+            watch_index(&shop, &fleet).await;
             return std::future::pending().await;
         };
         sleep(pause).await;
@@ -154,12 +154,7 @@ pub(super) async fn follow<S: Source, F: RecordProcessorFactory>(
             warn!(error = %chain(&error), "fleet's state cannot be written");
             continue;
         }
-        let builds = |change: &Change| matches!(change, Change::Index(IndexUse::Build | IndexUse::Ask));
-        if changes.iter().any(builds)
-            && let Err(error) = shop.store.create_index().await
-        {
-            warn!(error = %chain(&error), "index of owners cannot be made");
-        }
+        build_index(&shop, &next, &survey).await;
         let leads = match next.assignment() {
             Assignment::Leader => *leads.borrow(),
             Assignment::Each => elected(&survey.leases) == Some(shop.config.worker_id()),
@@ -178,6 +173,35 @@ pub(super) async fn follow<S: Source, F: RecordProcessorFactory>(
             }
         }
         membership.send_modify(|fleet| *fleet = next);
+    }
+}
+
+/// Has the index of owners built, if the fleet wants one and there is none. A worker can do without: what refuses it is told, and
+/// tried again with the next look.
+async fn build_index<S: Source, F>(shop: &Workshop<S, F>, fleet: &Fleet, survey: &Survey) {
+    if fleet.index() != IndexUse::Leave
+        && survey.index == IndexState::Absent
+        && let Err(error) = shop.store.create_index().await
+    {
+        warn!(error = %chain(&error), "index of owners cannot be made");
+    }
+}
+
+/// Of a fleet that has arrived: until the index is there, or is not for us to make.
+async fn watch_index<S: Source, F>(shop: &Workshop<S, F>, fleet: &Fleet) {
+    while fleet.index() != IndexUse::Leave {
+        sleep(INDEX_WATCH).await;
+        let made = match shop.store.index().await {
+            Ok(IndexState::Active) => return,
+            Ok(IndexState::Coming) => continue,
+            Ok(IndexState::Absent) => shop.store.create_index().await.map(drop),
+            Err(error) => Err(error),
+        };
+        match made {
+            Err(error) if !error.is_retryable() => return,
+            Err(error) => debug!(error = %chain(&error), "index of owners cannot be made"),
+            Ok(()) => {}
+        }
     }
 }
 
@@ -251,5 +275,7 @@ fn fatal<S: Source, F>(shop: &Workshop<S, F>, source: FleetError) -> JoinError {
     JoinError::Fatal(RunError::Fleet { table, source })
 }
 
+/// Ours: the index is an economy, and takes minutes to come.
+const INDEX_WATCH: Duration = Duration::from_secs(60);
 /// Ours: of so many workers that start at once all but the first read what it wrote.
 const RACES: u32 = 5;

@@ -97,14 +97,21 @@ public final class Worker {
         var retrieval = configs.retrievalConfig()
                 .retrievalSpecificConfig(
                         new PollingConfig(stream, kinesis).idleTimeBetweenReadsInMillis(250));
+        var coordinator = configs.coordinatorConfig();
+        if (flags.containsKey("--client-version")) {
+            choose(coordinator, "clientVersionConfig", "CLIENT_VERSION_CONFIG_" + flags.get("--client-version"));
+        }
         Scheduler scheduler = new Scheduler(
                 configs.checkpointConfig(),
-                configs.coordinatorConfig(),
+                coordinator,
                 leases,
                 configs.lifecycleConfig(),
                 configs.metricsConfig().metricsFactory(new NullMetricsFactory()),
                 configs.processorConfig(),
                 retrieval);
+        if (flags.containsKey("--flip-after-s")) {
+            flipAfter(scheduler, Long.parseLong(flags.get("--flip-after-s")));
+        }
 
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(scheduler)));
         scheduler.run();
@@ -139,6 +146,31 @@ public final class Worker {
             }
         }
         return false;
+    }
+
+    /** Sets a setting whose values are names. */
+    @SuppressWarnings({"unchecked", "rawtypes"})
+    private static void choose(Object config, String name, String value) throws ReflectiveOperationException {
+        for (var method : config.getClass().getMethods()) {
+            if (method.getName().equals(name) && method.getParameterCount() == 1) {
+                method.invoke(config, Enum.valueOf((Class<? extends Enum>) method.getParameterTypes()[0], value));
+                return;
+            }
+        }
+        throw new NoSuchMethodException(name);
+    }
+
+    /**
+     * How long a fleet of 2.x has to be ready before it becomes one of 3.x. The library has ten minutes there and no setting:
+     * with all else as it is, a play need not last that long.
+     */
+    private static void flipAfter(Scheduler scheduler, long seconds) throws ReflectiveOperationException {
+        var machine = Scheduler.class.getDeclaredField("migrationStateMachine");
+        machine.setAccessible(true);
+        Object migration = machine.get(scheduler);
+        var field = migration.getClass().getDeclaredField("flipTo3XStabilizerTimeInSeconds");
+        field.setAccessible(true);
+        field.setLong(migration, seconds);
     }
 
     /** One for each shard. */
