@@ -388,6 +388,7 @@ def upgrade(fleet):
     fleet.step(
         "it flips the fleet; ours follows and keeps its half", 360,
         lambda: (fleet.version() or [""])[0] == "3X_WITH_ROLLBACK" and fleet.leader() and fleet.share(ours, java),
+        repeats=0,
     )
     expect("what the fleet says", fleet.version(), ("3X_WITH_ROLLBACK", java.name))
     # Back, as the script of the KCL writes it, and forth again.
@@ -395,11 +396,13 @@ def upgrade(fleet):
     fleet.step(
         "rolled back: nobody leads, nobody reports, each keeps its half", 180,
         lambda: fleet.leader() is None and not fleet.reports(ours) and fleet.share(ours, java),
+        repeats=0,
     )
     fleet.write_version("UPGRADE_FROM_2X", "script-rollforward")
     fleet.step(
         "rolled forward: the fleet is flipped again", 480,
         lambda: (fleet.version() or [""])[0] == "3X_WITH_ROLLBACK" and fleet.leader() and fleet.share(ours, java),
+        repeats=0,
     )
     # Third deployment: there is no way back.
     fleet.step("the Java worker is deployed anew: ours has all, and leads", 90,
