@@ -33,6 +33,17 @@ pub(crate) struct Sight {
     pub(crate) next_expiry: Option<Instant>,
 }
 
+impl Sight {
+    /// After a look that failed: who is there is still believed.
+    pub(crate) fn without_news(self) -> Self {
+        Self {
+            rows: self.rows,
+            in_company: self.in_company,
+            ..Self::default()
+        }
+    }
+}
+
 impl ScanPace {
     pub(crate) fn new(coordination: &Coordination, leasing: &Leasing) -> Self {
         let failover = leasing.failover;

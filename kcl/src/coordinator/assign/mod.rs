@@ -126,11 +126,7 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             Err(error) => {
                 warn!(error = %chain(&error), "lease table cannot be read");
                 // What was to be seen by now was not.
-                self.sight = Sight {
-                    rows: self.sight.rows,
-                    in_company: self.sight.in_company,
-                    ..Sight::default()
-                };
+                self.sight = self.sight.without_news();
                 let fatal = self.on_refusal(error, shards);
                 return fatal.map(|()| self.next_look(Instant::now().into_std()));
             }

@@ -46,7 +46,7 @@ async fn a_worker_that_leads_assigns_to_itself_and_to_whoever_comes() {
     within(SOON * 3, "all eight", || one.held() == 8).await;
     assert_eq!(leader(&fleet).await, Some(WorkerId::new("w1")));
     let two = start(&fleet, "w2");
-    within(SOON * 4, "four each", || (one.held(), two.held()) == (4, 4)).await;
+    within(SOON * 3, "four each", || (one.held(), two.held()) == (4, 4)).await;
     assert_eq!(reporters(&fleet).await, ["w1", "w2"]);
     sleep(FAILOVER * 6).await;
     assert_eq!((one.held(), two.held()), (4, 4), "and so it stays");
@@ -72,6 +72,23 @@ async fn when_the_leader_dies_nothing_is_left_lying_and_another_one_leads() {
     sleep(LOCK + LOCK / 5).await;
     assert_eq!(leader(&fleet).await, Some(WorkerId::new("w2")));
     two.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_is_killed_and_one_comes_while_it_is_missed() {
+    let fleet = Fleet::with_shards(8);
+    let one = start(&fleet, "w1");
+    within(SOON * 3, "all eight", || one.held() == 8).await;
+    let two = start(&fleet, "w2");
+    within(SOON * 3, "four each", || (one.held(), two.held()) == (4, 4)).await;
+    sleep(FAILOVER).await;
+    two.kill().await;
+    sleep(FAILOVER - SOON * 2).await;
+    let three = start(&fleet, "w3");
+    within(SOON * 4, "all run", || one.held() + three.held() == 8).await;
+    within(SOON * 3, "evenly", || (one.held(), three.held()) == (4, 4)).await;
+    one.stop().await;
+    three.stop().await;
 }
 
 /// Somebody else leads: its row lives, and it assigns nothing by itself.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use super::fleet::{Do, FAILOVER, Fleet, SCAN, checkpoints, within};
 use crate::lease::WorkerId;
 use crate::store::LeaseStore;
@@ -82,6 +84,28 @@ async fn a_peer_has_the_leases_of_a_stopped_worker_within_a_scan() {
     two.stop().await;
 }
 
+/// A newcomer has the fewest leases, and cannot know yet that those of the dead are free.
+#[tokio::test(start_paused = true)]
+async fn a_killed_workers_shards_are_taken_in_time_whoever_joins_meanwhile() {
+    for later in [1, 5, 8, 9] {
+        let fleet = Fleet::with_shards(6);
+        let one = fleet.start("w1", checkpoints);
+        within(SCAN, "all", || one.held() == 6).await;
+        let two = fleet.start("w2", checkpoints);
+        within(SCAN * 3, "three each", || (one.held(), two.held()) == (3, 3)).await;
+        sleep(FAILOVER).await;
+        two.kill().await;
+        let later = Duration::from_secs(later);
+        sleep(later).await;
+        let three = fleet.start("w3", checkpoints);
+        let limit = FAILOVER + Duration::from_secs(2) - later;
+        within(limit, "all run", || one.held() + three.held() == 6).await;
+        within(SCAN * 2, "evenly", || (one.held(), three.held()) == (3, 3)).await;
+        one.stop().await;
+        three.stop().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_killed_workers_shards_are_taken_after_the_failover_time() {
     let fleet = Fleet::with_shards(4);
@@ -122,7 +146,7 @@ async fn a_worker_that_joins_gets_its_half_and_no_record_comes_twice() {
     while (one.held(), two.held()) != (2, 2) {
         number += 1;
         put(&fleet, 4, number, 1);
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(100)).await;
         assert!(
             number < 300,
             "{} and {} leases after 30 s",
@@ -154,7 +178,7 @@ async fn a_hand_over_lets_the_batch_in_hand_end() {
         (one.held(), two.held()) == (1, 1)
     })
     .await;
-    tokio::time::sleep(FAILOVER).await;
+    sleep(FAILOVER).await;
     one.stop().await;
     two.stop().await;
     assert!(
@@ -187,7 +211,7 @@ async fn a_processor_that_does_not_end_is_cut_off_before_who_asked_begins() {
         })
         .await;
         assert!(took > patience / 2, "{took:?}");
-        tokio::time::sleep(FAILOVER * 2).await;
+        sleep(FAILOVER * 2).await;
         one.kill().await;
         two.kill().await;
         let moved = (0..2)
@@ -248,7 +272,7 @@ async fn a_limit_on_leases_is_kept() {
     let worker = fleet.start_with("w1", checkpoints, store, |config| {
         config.max_leases_per_worker(std::num::NonZeroUsize::new(3).unwrap())
     });
-    tokio::time::sleep(FAILOVER * 3).await;
+    sleep(FAILOVER * 3).await;
     assert_eq!(worker.held(), 3);
     worker.stop().await;
 }
@@ -260,7 +284,7 @@ async fn rows_that_name_no_shard_are_left_alone() {
     let foreign = crate::lease::Lease::new(key.clone(), crate::position::Checkpoint::TrimHorizon);
     fleet.leases.create(&foreign).await.unwrap();
     let worker = fleet.start("w1", checkpoints);
-    tokio::time::sleep(FAILOVER * 3).await;
+    sleep(FAILOVER * 3).await;
     assert_eq!(worker.held(), 1);
     assert_eq!(fleet.leases.get(&key).await.unwrap(), Some(foreign));
     worker.stop().await;
@@ -286,7 +310,7 @@ async fn a_lease_that_somebody_freed_is_lost_before_it_is_taken_again() {
     })
     .await;
     assert_eq!(fleet.seen.of(0)[..2], ["initialize TRIM_HORIZON", "lease_lost"]);
-    tokio::time::sleep(FAILOVER * 3).await;
+    sleep(FAILOVER * 3).await;
     assert_eq!(worker.held(), 1);
     let summary = worker.stop().await;
     assert_eq!((summary.leases_taken(), summary.leases_lost()), (2, 1));
