@@ -110,7 +110,8 @@ impl ConsumerBuilder {
     }
 
     /// Uploads metrics while the consumer runs, e.g. to [`CloudWatch`](crate::metrics::CloudWatch) with the feature
-    /// `cloudwatch`. Default: nowhere; [`ConsumerHandle::metrics`] and the `metrics` facade need no sink.
+    /// `cloudwatch`. Default: nowhere; [`ConsumerHandle::metrics`](crate::ConsumerHandle::metrics) and the `metrics` facade
+    /// need no sink.
     pub fn metrics_sink(mut self, sink: impl MetricsSink) -> Self {
         self.uploads = Some(Uploads::to(sink));
         self
