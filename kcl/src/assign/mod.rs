@@ -22,6 +22,8 @@
 pub mod central;
 pub mod rescue;
 
+pub(crate) mod coming;
+pub(crate) mod lookout;
 mod model;
 pub(crate) mod parents;
 mod quota;
@@ -64,6 +66,9 @@ pub struct Plan {
     /// Leases to take now, by [`LeaseStore::take`](crate::store::LeaseStore::take). Each is free: unowned, expired,
     /// past the deadline of a hand-over, or mine by name without my holding it.
     pub take: Vec<LeaseKey>,
+    /// Free leases that fall to others that are known to live, and to whom. Who looks more often than they do may take them in
+    /// their name, where they notice that.
+    pub give: Vec<(LeaseKey, WorkerId)>,
     /// Leases to ask for, by [`LeaseStore::request_hand_over`](crate::store::LeaseStore::request_hand_over).
     pub hand_over: Vec<HandOver>,
     /// How many unfinished leases a worker of this fleet should hold (the larger of the two counts when they do
@@ -124,8 +129,12 @@ pub fn plan(snapshot: &Snapshot, limits: &Limits, seed: u64) -> Plan {
 
     let mut hand_over = share.hand_over;
     hand_over.truncate(room.min(limits.max_leases_to_steal_at_once.get()));
+    let mut give = share.give;
+    give.retain(|(_, to)| snapshot.is_renewing(to));
+    give.shuffle(&mut rng);
     Plan {
         take,
+        give,
         hand_over,
         target: share.target,
         unplaced,

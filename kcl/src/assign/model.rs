@@ -77,6 +77,10 @@ pub struct Snapshot {
     me: WorkerId,
     standings: BTreeMap<LeaseKey, Standing>,
     newcomers: BTreeSet<WorkerId>,
+    /// Other workers that let a lease expire, or soon will.
+    lapsed: BTreeSet<WorkerId>,
+    /// Other workers that were seen to renew a lease lately.
+    renewing: BTreeSet<WorkerId>,
 }
 
 impl Snapshot {
@@ -94,6 +98,7 @@ impl Snapshot {
         now: Instant,
     ) -> Self {
         let open = Unfinished::of(listing);
+        let (lapsed, renewing) = Heard::of(&me, listing, observed, patience, now);
         let standings = listing
             .leases
             .iter()
@@ -116,7 +121,10 @@ impl Snapshot {
             })
             .collect::<BTreeMap<_, _>>();
         let newcomers = observed.newcomers(patience.failover, now);
-        Self::from_standings(me, standings).with_newcomers(newcomers.cloned())
+        Self::from_standings(me, standings)
+            .with_newcomers(newcomers.cloned())
+            .with_lapsed(lapsed)
+            .with_renewing(renewing)
     }
 
     /// A snapshot from standings already known, of workers that have all been there for long.
@@ -126,6 +134,8 @@ impl Snapshot {
             me,
             standings: standings.into_iter().collect(),
             newcomers: BTreeSet::new(),
+            lapsed: BTreeSet::new(),
+            renewing: BTreeSet::new(),
         }
     }
 
@@ -137,6 +147,34 @@ impl Snapshot {
             .filter(|worker| *worker != self.me)
             .collect();
         self
+    }
+
+    /// The same, where these other workers let leases expire.
+    #[must_use]
+    pub fn with_lapsed(mut self, workers: impl IntoIterator<Item = WorkerId>) -> Self {
+        self.lapsed.extend(workers);
+        self
+    }
+
+    /// The same, where these other workers were seen to renew a lease.
+    #[must_use]
+    pub fn with_renewing(mut self, workers: impl IntoIterator<Item = WorkerId>) -> Self {
+        self.renewing.extend(workers);
+        self
+    }
+
+    /// Whether a worker let a lease expire that it did not lose, or nothing was heard of it for three quarters of the failover time.
+    /// It is dead, more often than not: its other leases expire soon.
+    #[must_use]
+    pub fn is_lapsed(&self, worker: &WorkerId) -> bool {
+        self.lapsed.contains(worker)
+    }
+
+    /// Whether a worker is known to live: it was seen to renew a lease within three quarters of the failover time. A lease that was
+    /// given to it says nothing.
+    #[must_use]
+    pub fn is_renewing(&self, worker: &WorkerId) -> bool {
+        self.renewing.contains(worker)
     }
 
     /// The worker that plans.
@@ -166,6 +204,53 @@ impl Snapshot {
             .iter()
             .filter(move |(_, standing)| wanted(standing))
             .map(|(key, _)| key)
+    }
+}
+
+/// What was heard of a worker.
+struct Heard {
+    expired: bool,
+    /// The last sign, whoever gave it.
+    sign: Duration,
+    /// The last renewal that was seen as such.
+    renewal: Option<Duration>,
+}
+
+impl Heard {
+    /// The workers other than `me` that lapsed, and those that renew.
+    fn of(
+        me: &WorkerId,
+        listing: &Listing,
+        observed: &Observed,
+        patience: Patience,
+        now: Instant,
+    ) -> (BTreeSet<WorkerId>, BTreeSet<WorkerId>) {
+        let mut heard: BTreeMap<&WorkerId, Self> = BTreeMap::new();
+        // A finished lease keeps its owner's name, and is renewed no more.
+        for lease in listing.leases.iter().filter(|lease| !lease.is_finished()) {
+            let Some(owner) = lease.actual_owner().filter(|owner| *owner != me) else {
+                continue;
+            };
+            let silence = observed.silence(&lease.key, now).unwrap_or_default();
+            let known = heard.entry(owner).or_insert(Self {
+                expired: false,
+                sign: silence,
+                renewal: None,
+            });
+            known.expired |= silence > patience.failover;
+            known.sign = known.sign.min(silence);
+            if observed.is_kept(&lease.key) {
+                known.renewal = Some(known.renewal.map_or(silence, |renewal| renewal.min(silence)));
+            }
+        }
+        let quiet = patience.failover * 3 / 4;
+        let lapsed = |heard: &Self| heard.expired || heard.sign > quiet;
+        let renewing = |heard: &Self| !lapsed(heard) && heard.renewal.is_some_and(|renewal| renewal <= quiet);
+        let those = |is: &dyn Fn(&Self) -> bool| {
+            let those = heard.iter().filter(|(_, heard)| is(heard));
+            those.map(|(worker, _)| (*worker).clone()).collect()
+        };
+        (those(&lapsed), those(&renewing))
     }
 }
 

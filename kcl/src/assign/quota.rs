@@ -18,13 +18,15 @@ pub(super) struct Share {
     pub(super) free: usize,
     /// Free leases that fall to me.
     pub(super) take: Vec<LeaseKey>,
+    /// Free leases that fall to others.
+    pub(super) give: Vec<(LeaseKey, WorkerId)>,
     /// Leases that I should ask for.
     pub(super) hand_over: Vec<HandOver>,
 }
 
 pub(super) fn share_of(snapshot: &Snapshot) -> Share {
     let mut fleet = Fleet::seen_in(snapshot);
-    let (target, quotas) = fleet.quotas();
+    let (target, quotas) = fleet.quotas(snapshot);
     let me = snapshot.me();
     let held = fleet.loads[me].count;
 
@@ -35,19 +37,22 @@ pub(super) fn share_of(snapshot: &Snapshot) -> Share {
             worker,
             quota: quotas[worker],
             has: load.count,
-            knows: snapshot.knows_who_is_silent(worker),
+            knows: snapshot.knows_who_is_silent(worker) && !snapshot.is_lapsed(worker),
         })
         .collect();
-    let mut take = Vec::new();
+    let (mut take, mut give) = (Vec::new(), Vec::new());
     for key in by_scatter(&mut fleet.free) {
         match next_in_need(&mut places) {
             Some(worker) if worker == me => take.push((*key).clone()),
-            _ => {}
+            Some(worker) => give.push(((*key).clone(), worker.clone())),
+            None => {}
         }
     }
     for key in by_scatter(&mut fleet.lapsed) {
-        if next_who_knows(&mut places) == Some(me) {
-            take.push((*key).clone());
+        match next_who_knows(&mut places) {
+            Some(worker) if worker == me => take.push((*key).clone()),
+            Some(worker) => give.push(((*key).clone(), worker.clone())),
+            None => {}
         }
     }
 
@@ -74,6 +79,7 @@ pub(super) fn share_of(snapshot: &Snapshot) -> Share {
         target,
         free: fleet.free.len() + fleet.lapsed.len(),
         take,
+        give,
         hand_over,
     }
 }
@@ -142,22 +148,22 @@ impl<'a> Fleet<'a> {
     }
 
     /// Quotas differ by one at most and add up to all countable leases. The larger ones go to those who hold most
-    /// today, so that a balanced fleet stays as it is.
-    fn quotas(&self) -> (usize, BTreeMap<&'a WorkerId, usize>) {
+    /// today, so that a balanced fleet stays as it is. Who let a lease expire is left with what it has: of a dead worker, leases
+    /// expire one after the other, and what were meant for it, to fill the gap, nobody would take.
+    fn quotas(&self, snapshot: &Snapshot) -> (usize, BTreeMap<&'a WorkerId, usize>) {
+        let loads = self.loads.iter().map(|(worker, load)| (*worker, load.count));
+        let (lapsed, mut by_load): (Vec<_>, Vec<_>) =
+            loads.partition(|(worker, _)| snapshot.is_lapsed(worker));
         let free = self.free.len() + self.lapsed.len();
-        let leases = free + self.loads.values().map(|load| load.count).sum::<usize>();
-        let workers = self.loads.len();
+        let leases = free + by_load.iter().map(|(_, count)| count).sum::<usize>();
+        let workers = by_load.len();
         let (each, extra) = (leases / workers, leases % workers);
-        let mut by_load: Vec<_> = self
-            .loads
-            .iter()
-            .map(|(worker, load)| (*worker, load.count))
-            .collect();
         by_load.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
         let quotas = by_load
             .into_iter()
             .enumerate()
             .map(|(rank, (worker, _))| (worker, each + usize::from(rank < extra)))
+            .chain(lapsed)
             .collect();
         (leases.div_ceil(workers), quotas)
     }
@@ -190,7 +196,11 @@ fn by_scatter<'k, 'a>(keys: &'k mut [&'a LeaseKey]) -> &'k [&'a LeaseKey] {
 
 /// FNV-1a: fixed for all time, unlike the standard library's hasher.
 fn scatter(key: &LeaseKey) -> u64 {
-    key.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+    scatter_of(key.as_str())
+}
+
+pub(super) fn scatter_of(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }

@@ -18,6 +18,7 @@ pub(crate) struct Membership {
     pub(crate) lock: Pace,
     pub(crate) bake: Bake,
     pub(crate) private: bool,
+    pub(crate) index_of_owners: bool,
 }
 
 impl Default for Membership {
@@ -31,6 +32,7 @@ impl Default for Membership {
             lock: Pace::default(),
             bake: Bake::default(),
             private: false,
+            index_of_owners: false,
         }
     }
 }
@@ -95,6 +97,16 @@ impl ConsumerConfigBuilder {
     /// stood still for `failover`.
     pub fn private_fleet(mut self, private: bool) -> Self {
         self.membership.private = private;
+        self
+    }
+
+    /// Whether this worker has the index of owners built (KCL: `LeaseOwnerToLeaseKeyIndex`) in a table that needs none: where each
+    /// worker takes leases for itself. A table of more than 250 leases is read the less often the larger it is, each ten seconds
+    /// with ten thousand; by the index a worker finds within a second what others gave to it, when they stop or when it has
+    /// asked. Any KCL may use a table that has it. Needs the right to `dynamodb:UpdateTable`; asking it, where it is there, needs
+    /// `dynamodb:Query`. Under a leader it is always built. Default: no.
+    pub fn index_of_owners(mut self, build: bool) -> Self {
+        self.membership.index_of_owners = build;
         self
     }
 

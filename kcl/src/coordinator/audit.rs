@@ -1,8 +1,9 @@
 //! Shards and leases compared, now and then: what fell through is caught here, what is done is removed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesOrdered;
@@ -17,6 +18,7 @@ use crate::config::ChildShards;
 use crate::error::StoreError;
 use crate::events::ConsumerEvent;
 use crate::fleet::Assignment;
+use crate::lease::crowd::Crowd;
 use crate::lease::{Lease, LeaseKey, StreamId};
 use crate::metrics::Metric;
 use crate::process::hands::Workshop;
@@ -225,34 +227,64 @@ pub(super) async fn create_missing<S: Source, F>(
     create(shop, stream, wanted).await
 }
 
-/// How many of these leases were not there before.
+/// How many of these leases were not there before. Where others make the same ones, looks again what is left to make.
 pub(super) async fn create<S: Source, F>(
     shop: &Workshop<S, F>,
     stream: &Stream,
     planned: Vec<Lease>,
 ) -> Result<usize, StoreError> {
-    let leases: Vec<Lease> = planned
+    let mut wanted: Vec<Lease> = planned
         .into_iter()
         .map(|lease| table_lease(stream.id(), lease))
         .collect();
+    let mut rng = shop.config.rng("create");
     let mut created = 0;
+    loop {
+        let (made, crowded) = create_until_crowded(shop, &wanted).await?;
+        created += made;
+        if !crowded {
+            shop.counters.succeeded(Metric::CreatedLeases, created);
+            return Ok(created);
+        }
+        sleep(CROWDED.mul_f64(rng.random_range(0.1..1.0))).await;
+        let listing = shop.store.list().await?;
+        let there: HashSet<&LeaseKey> = listing.leases.iter().map(|lease| &lease.key).collect();
+        wanted.retain(|lease| !there.contains(&lease.key));
+    }
+}
+
+/// How many were not there before, and whether the rest was left to whoever was faster.
+async fn create_until_crowded<S: Source, F>(
+    shop: &Workshop<S, F>,
+    leases: &[Lease],
+) -> Result<(usize, bool), StoreError> {
+    let (mut created, mut crowd) = (0, Crowd::default());
+    let mut on_written = |was_first: bool| {
+        created += usize::from(was_first);
+        crowd.on_answer(was_first);
+        crowd.is_dense()
+    };
     // Side by side, and in their order all the same: a parent's row is asked for before its child's.
-    let mut writes = FuturesOrdered::new();
-    for lease in &leases {
+    let (mut writes, mut crowded) = (FuturesOrdered::new(), false);
+    for lease in leases {
         if writes.len() >= CREATES_AT_ONCE
             && let Some(written) = writes.next().await
         {
-            created += usize::from(written?);
+            crowded = on_written(written?);
+        }
+        if crowded {
+            break;
         }
         writes.push_back(shop.store.create(lease));
     }
     while let Some(written) = writes.next().await {
-        created += usize::from(written?);
+        on_written(written?);
     }
-    shop.counters.succeeded(Metric::CreatedLeases, created);
-    Ok(created)
+    Ok((created, crowded))
 }
 
+/// Ours: in this time others make hundreds of leases.
+const CROWDED: Duration = Duration::from_secs(1);
 /// Ours: enough to make hundreds of leases in a second, and no storm on the table.
 const CREATES_AT_ONCE: usize = 16;
 /// Ours: a look at the table serves so many streams.

@@ -26,6 +26,7 @@ use crate::fleet::{
 };
 use crate::leader::lock::{Lock, Over, Task};
 use crate::leader::tenure::Terms;
+use crate::lease::scan_pace::leaders_next;
 use crate::lease::{Lease, LeaseKey, WorkerId};
 use crate::metrics::Metric;
 use crate::process::hands::Workshop;
@@ -238,23 +239,17 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
             .counters
             .tried(Metric::AssignmentSuccess, planned.is_ok());
         self.shop.counters.took(Metric::AssignmentTime, began);
-        let now = now();
         self.next_round = match planned {
             Ok(rows) => {
-                self.lock.on_round(now);
-                // Large tables are read less often.
-                let next = now + (failover / 10).max(PER_ROW * rows).min(failover);
-                // The moment at which a worker is found dead.
-                let expiry = self.rounds.next_expiry(now).map(|expiry| expiry + GRAIN);
-                expiry.map_or(next, |expiry| expiry.clamp(now + LEAST, next.max(now + LEAST)))
+                self.lock.on_round(now());
+                leaders_next(failover, rows, self.rounds.next_expiry(now()), now()).into()
             }
             Err(error) => {
                 warn!(error = %chain(&error), "round of assignment failed");
                 self.lock.on_round_failed();
-                now + failover / 2
+                Instant::now() + failover / 2
             }
-        }
-        .into();
+        };
     }
 
     /// One round. How many rows there are.
@@ -437,10 +432,5 @@ fn now() -> std::time::Instant {
 const RETRY: Duration = Duration::from_secs(1);
 /// Ours: enough to assign hundreds of leases in a second, and no storm on the table.
 const WRITES_AT_ONCE: usize = 16;
-const PER_ROW: Duration = Duration::from_millis(4);
-/// Ours: more than a round trip to the table.
-const LEAST: Duration = Duration::from_millis(20);
-/// Source: tokio, the resolution of its timer.
-const GRAIN: Duration = Duration::from_millis(2);
 /// Source: KCL, `staleWorkerMetricsEntryCleanupDuration`.
 const STALE: Duration = Duration::from_secs(24 * 3600);

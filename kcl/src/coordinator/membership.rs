@@ -176,10 +176,11 @@ pub(super) async fn follow<S: Source, F: RecordProcessorFactory>(
     }
 }
 
-/// Has the index of owners built, if the fleet wants one and there is none. A worker can do without: what refuses it is told, and
+/// Has the index of owners built, if the fleet or this worker wants one and there is none. A worker can do without: what refuses it is told, and
 /// tried again with the next look.
 async fn build_index<S: Source, F>(shop: &Workshop<S, F>, fleet: &Fleet, survey: &Survey) {
-    if fleet.index() != IndexUse::Leave
+    let wanted = fleet.index() != IndexUse::Leave || shop.config.membership.index_of_owners;
+    if wanted
         && survey.index == IndexState::Absent
         && let Err(error) = shop.store.create_index().await
     {

@@ -183,7 +183,7 @@ impl<S: Source, F: RecordProcessorFactory> Worker<S, F> {
             Ok(()) => assigner.successors(&shards.keys()).await,
             Err(_) => Vec::new(),
         };
-        shutdown::give_all_up(&mut shards, &shop, successors, assigner.in_company()).await;
+        shutdown::give_all_up(&mut shards, &shop, successors, assigner.others()).await;
         offices.close().await;
         info!("consumer stopped");
         ended.map(|()| shards.summary(RunEnd::ShutdownRequested))
@@ -267,14 +267,21 @@ async fn attend<S: Source, F: RecordProcessorFactory>(
             () = stop.cancelled() => return Ok(()),
             exit = shards.next_exit() => match shards.on_exit(exit) {
                 Then::Nothing => next_look = next_look.min(assigner.soon()),
-                Then::Look => next_look = Instant::now(),
+                Then::Look => {
+                    assigner.doubt();
+                    next_look = Instant::now();
+                }
                 Then::SameId(lease_key) => assigner.on_same_id(&lease_key),
                 Then::Vacated => {
                     assigner.on_vacated();
+                    assigner.doubt();
                     next_look = Instant::now();
                 }
             },
-            () = news.notified() => next_look = Instant::now(),
+            () = news.notified() => {
+                assigner.doubt();
+                next_look = Instant::now();
+            }
             () = sleep_until(next_look) => {
                 next_look = assigner.round(shards).await?;
                 board.send_if_modified(|state| {

@@ -59,6 +59,12 @@ impl Peers {
         self.notices.len()
     }
 
+    /// Those that are known to notice a lease that bears their name.
+    pub(crate) fn noticing(&self) -> impl Iterator<Item = &WorkerId> {
+        let noticing = self.notices.iter().filter(|(_, notices)| **notices);
+        noticing.map(|(worker, _)| worker)
+    }
+
     /// Whether anybody else is there.
     pub(crate) fn is_empty(&self) -> bool {
         self.notices.is_empty()

@@ -1,6 +1,6 @@
 //! Where the leases of a worker that stops should go.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::assign::central::{LeaseLoad, Presence, Problem, Reach, Settings, Stands, Worker, solve};
 use crate::assign::{Snapshot, Standing};
@@ -17,7 +17,7 @@ pub struct Farewell {
 
 /// Each lease that the stopping worker `snapshot.me()` holds, and its best next owner.
 ///
-/// Only workers that renew something now are given anything, in even numbers; a lease that was asked for goes to who
+/// Only workers that renew something now, and let nothing expire, are given anything, in even numbers; a lease that was asked for goes to who
 /// asked. With nobody else in sight everything is released. Finished leases, and blocked ones, are released as well.
 /// `active` says of other workers whether they take part: under a leader, those with a fresh report.
 #[must_use]
@@ -45,7 +45,7 @@ pub fn farewells(
         workers: workers
             .iter()
             .map(|worker| Worker {
-                presence: match active(worker) {
+                presence: match active(worker) && !snapshot.is_lapsed(worker) {
                     true => Presence::Active,
                     false => Presence::Gone,
                 },
@@ -92,22 +92,44 @@ fn held(ordinals: &HashMap<&WorkerId, usize>, by: &WorkerId) -> Option<Stands> {
 }
 
 /// The leases that nobody would take before they expire, after `me` gave its own up: those that peers gave to `me`, and
-/// those of `given` whose next owner has left at the same time. Who has a lease that `me` did not give was there a moment
-/// ago, and is believed to be there.
+/// those of `given` whose next owner has left at the same time. Each with its next owner: of the workers that have least, one that
+/// `takes` what bears its name; `None`: nobody is known to, and it is released.
+///
+/// Who still has a lease that it `had` when `me` looked before it stopped is believed to be there. What others gave it since then says
+/// nothing: those who stop at the same moment give each other leases, too.
 #[must_use]
-pub fn strays<'a>(leases: &'a [Lease], me: &WorkerId, given: &[(LeaseKey, WorkerId)]) -> Vec<&'a Lease> {
+pub fn strays<'a>(
+    leases: &'a [Lease],
+    me: &WorkerId,
+    given: &[(LeaseKey, WorkerId)],
+    had: impl Fn(&WorkerId, &LeaseKey) -> bool,
+    takes: impl Fn(&WorkerId) -> bool,
+) -> Vec<(&'a Lease, Option<WorkerId>)> {
     let given: HashMap<&LeaseKey, &WorkerId> = given.iter().map(|(key, to)| (key, to)).collect();
     let is_given = |lease: &Lease, owner: &WorkerId| given.get(&lease.key) == Some(&owner);
     let there: HashSet<&WorkerId> = leases
         .iter()
-        .filter_map(|lease| lease.actual_owner().filter(|owner| !is_given(lease, owner)))
+        .filter_map(|lease| lease.actual_owner().filter(|owner| had(owner, &lease.key)))
+        .filter(|owner| *owner != me)
         .collect();
+    let mut loads: BTreeMap<&WorkerId, usize> = BTreeMap::new();
+    for owner in leases.iter().filter_map(|lease| lease.owner.as_ref()) {
+        if there.contains(owner) && takes(owner) {
+            *loads.entry(owner).or_default() += 1;
+        }
+    }
     let is_stray = |lease: &&Lease| {
         lease
             .actual_owner()
             .is_some_and(|owner| owner == me || (is_given(lease, owner) && !there.contains(owner)))
     };
-    leases.iter().filter(is_stray).collect()
+    let mut next = || {
+        let (worker, load) = loads.iter_mut().min_by_key(|(_, load)| **load)?;
+        *load += 1;
+        Some((*worker).clone())
+    };
+    let strays = leases.iter().filter(is_stray);
+    strays.map(|lease| (lease, next())).collect()
 }
 
 #[cfg(test)]
@@ -151,15 +173,26 @@ mod tests {
             lease(3, Some("there")),
             lease(4, None),
             lease(5, Some("quick")),
+            lease(6, Some("gone")),
         ];
-        // Nobody but us ever gave "gone" anything; "there" has one of its own; 5 was given to another than has it now.
+        // 5 was given to another than has it now; somebody gave 6 to "gone", which had none of those here.
         let given = [(1, "gone"), (2, "there"), (5, "slow")]
             .map(|(n, to)| (LeaseKey::new(&format!("s{n}")), WorkerId::new(to)));
-        let found: Vec<_> = strays(&leases, &worker("me"), &given)
-            .into_iter()
-            .map(|lease| lease.key.as_str())
-            .collect();
-        assert_eq!(found, ["s0", "s1"]);
+        let had = |worker: &WorkerId, key: &LeaseKey| {
+            matches!((worker.as_str(), key.as_str()), ("there", "s3") | ("quick", "s5"))
+        };
+        let found = |takes: fn(&WorkerId) -> bool| -> Vec<_> {
+            strays(&leases, &worker("me"), &given, had, takes)
+                .into_iter()
+                .map(|(lease, to)| (lease.key.as_str(), to))
+                .collect()
+        };
+        assert_eq!(found(|_| false), [("s0", None), ("s1", None)]);
+        let to = |name: &str| Some(worker(name));
+        // "quick" has one, "there" two: then it is even.
+        assert_eq!(found(|_| true), [("s0", to("quick")), ("s1", to("quick"))]);
+        let only = |worker: &WorkerId| worker.as_str() == "there";
+        assert_eq!(found(only), [("s0", to("there")), ("s1", to("there"))]);
     }
 
     #[test]
@@ -178,6 +211,19 @@ mod tests {
         };
         let standings = [vec![asked], held_by("me", 2), held_by("a", 1)].concat();
         assert_eq!(goodbye(standings, "a"), [Some("b".to_owned()), None, None]);
+    }
+
+    #[test]
+    fn who_lets_leases_expire_gets_none() {
+        let standings = [held_by("me", 2), held_by("a", 1), held_by("dying", 1)].concat();
+        let numbered = standings
+            .into_iter()
+            .enumerate()
+            .map(|(n, standing)| (LeaseKey::new(&format!("s{n:03}")), standing));
+        let snapshot = Snapshot::from_standings(worker("me"), numbered).with_lapsed([worker("dying")]);
+        let given = farewells(&snapshot, |_| true, &Settings::default(), 1);
+        let to: Vec<_> = given.into_iter().map(|farewell| farewell.to).collect();
+        assert_eq!(to, [Some(worker("a")), Some(worker("a"))]);
     }
 
     #[test]

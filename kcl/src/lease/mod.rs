@@ -1,5 +1,6 @@
 //! A lease: one shard's row in the lease table, and who holds it. Pure.
 
+pub(crate) mod crowd;
 mod key;
 pub mod observed;
 pub mod renewal;

@@ -136,6 +136,20 @@ impl Observed {
         self.sightings.get(key).is_some_and(|sighting| sighting.kept)
     }
 
+    /// Whether `worker` had the lease when this observer looked last.
+    #[must_use]
+    pub fn was_of(&self, key: &LeaseKey, worker: &WorkerId) -> bool {
+        let sighting = self.sightings.get(key);
+        sighting.is_some_and(|sighting| sighting.owner.as_ref() == Some(worker))
+    }
+
+    /// For how long this observer has seen the lease unchanged. `None`: it has not seen it.
+    #[must_use]
+    pub fn silence(&self, key: &LeaseKey, now: Instant) -> Option<Duration> {
+        let sighting = self.sightings.get(key)?;
+        Some(now.saturating_duration_since(sighting.changed_at))
+    }
+
     /// How long ago this observer first saw the pending hand-over between the same two workers.
     #[must_use]
     pub fn hand_over_age(&self, key: &LeaseKey, now: Instant) -> Option<Duration> {

@@ -27,7 +27,9 @@ pub(crate) struct Sight {
     pub(crate) in_company: bool,
     /// Everything that can be read is held here, and nobody asks for it.
     pub(crate) at_rest: bool,
-    /// Since when a lease has been on its way here.
+    /// This worker looks for all.
+    pub(crate) on_lookout: bool,
+    /// Since when a lease has been on its way here, or was left to others who have not taken it yet.
     pub(crate) expecting_since: Option<Instant>,
     /// When the first of the leases that stand still will count as expired.
     pub(crate) next_expiry: Option<Instant>,
@@ -104,6 +106,10 @@ impl ScanPace {
     /// When to look again after a look at `now`.
     pub(crate) fn next(&self, sight: &Sight, now: Instant) -> Instant {
         let steady = match (sight.in_company, sight.at_rest) {
+            _ if sight.on_lookout => self
+                .in_company
+                .max(LEADER_PER_ROW * sight.rows)
+                .min(self.steady(sight.rows, true)),
             (false, false) => self.unsettled(sight.rows),
             (in_company, _) => self.steady(sight.rows, in_company),
         };
@@ -111,7 +117,7 @@ impl ScanPace {
             .expecting_since
             .is_some_and(|since| now.saturating_duration_since(since) < EXPECTED_FOR);
         let interval = match expected {
-            true => steady.min(self.expecting.max(self.per_row * sight.rows / 4)),
+            true => steady.min(self.expecting.max(LEADER_PER_ROW * sight.rows)),
             false => steady,
         };
         // The moment after: expired is what has stood still for longer.
@@ -122,6 +128,27 @@ impl ScanPace {
     }
 }
 
+/// When a leader looks again after a look at `now` at so many rows: it looks for the whole fleet, so it may look more often than any
+/// other, and at the moment at which a lease expires.
+pub(crate) fn leaders_next(
+    failover: Duration,
+    rows: u32,
+    next_expiry: Option<Instant>,
+    now: Instant,
+) -> Instant {
+    let interval = (failover / 10)
+        .max(LEADER_PER_ROW * rows)
+        .min(failover)
+        .max(SHORTEST);
+    let expiry = next_expiry.map(|expiry| expiry + GRAIN);
+    expiry.map_or(now + interval, |expiry| {
+        expiry.clamp(now + SHORTEST, now + interval)
+    })
+}
+
+/// Ours: a table of ten thousand rows is then read every two seconds, at about 750 read units a second, while the fleet's
+/// heartbeats take 2,500 write units.
+const LEADER_PER_ROW: Duration = Duration::from_micros(200);
 /// Ours: what cannot be had now is tried again by then.
 const PRIVATE_ALONE: Duration = Duration::from_secs(8);
 /// Ours: a tenth of what the heartbeats cost.
@@ -200,6 +227,26 @@ mod tests {
     }
 
     #[test]
+    fn a_leader_looks_for_all() {
+        let now = origin();
+        let cases = [
+            (10_000, 8, None, 1_000),
+            (10_000, 5_000, None, 1_000),
+            (10_000, 10_000, None, 2_000),
+            (10_000, 1_000_000, None, 10_000),
+            (10_000, 10_000, Some(500), 502),
+            (10_000, 10_000, Some(0), 20),
+            (10_000, 10_000, Some(9_000), 2_000),
+            (100, 8, None, 20),
+        ];
+        for (failover, rows, expiry, expected) in cases {
+            let expiry = expiry.map(|millis| now + ms(millis));
+            let next = leaders_next(ms(failover), rows, expiry, now) - now;
+            assert_eq!(next, ms(expected), "{failover} {rows} {expiry:?}");
+        }
+    }
+
+    #[test]
     fn the_look_comes_when_there_is_something_to_see() {
         let now = origin();
         let alone = Sight::default();
@@ -235,10 +282,36 @@ mod tests {
             rows: 100_000,
             ..expecting
         };
+        let expecting_many = Sight {
+            rows: 10_000,
+            ..expecting
+        };
+        let lookout = Sight {
+            on_lookout: true,
+            ..big
+        };
+        let lookout_of_many = Sight {
+            rows: 10_000,
+            ..lookout
+        };
         let cases = [
+            ("on the lookout", pace(10_000, None), lookout, 800),
+            (
+                "on the lookout in a large table",
+                pace(10_000, None),
+                lookout_of_many,
+                2_000,
+            ),
+            (
+                "on the lookout, chosen",
+                pace(10_000, Some(1_000)),
+                lookout,
+                1_000,
+            ),
             ("alone", pace(10_000, None), alone, 2_600),
             ("in company", pace(10_000, None), company, 800),
             ("expecting", pace(10_000, None), expecting, 250),
+            ("expecting, many rows", pace(10_000, None), expecting_many, 2_000),
             ("for long", pace(10_000, None), long_expecting, 800),
             ("a lease about to expire", pace(10_000, None), dying, 302),
             ("this very moment", pace(10_000, None), dead, 20),

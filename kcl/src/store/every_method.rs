@@ -8,7 +8,7 @@ macro_rules! every_method {
             LeaseStore:
             prepare() -> ();
             list() -> Listing;
-            list_owned(worker: &'a WorkerId) -> Vec<Lease>;
+            list_owned(worker: &'a WorkerId, known: &'a HashSet<LeaseKey>) -> Option<Vec<Lease>>;
             get(key: &'a LeaseKey) -> Option<Lease>;
             create(lease: &'a Lease) -> bool;
             renew(held: &'a Lease) -> Renewal;

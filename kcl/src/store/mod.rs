@@ -9,6 +9,8 @@ mod fleet;
 pub mod memory;
 mod refusal;
 
+use std::collections::HashSet;
+
 use futures::future::BoxFuture;
 
 pub use self::fleet::{Contents, FleetStore, RetireIf};
@@ -35,9 +37,14 @@ pub trait LeaseStore: FleetStore {
     /// Writes a new lease unless the key is there already. `true`: written.
     fn create<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// The leases whose row names `worker` as the owner, without those that are still being handed over to it (KCL:
-    /// lease discovery). Each row is read itself, whatever an index said.
-    fn list_owned<'a>(&'a self, worker: &'a WorkerId) -> BoxFuture<'a, Result<Vec<Lease>, StoreError>>;
+    /// The leases whose row names `worker` as the owner, by the index of owners; without those of `known`, and without those that
+    /// are still being handed over to it (KCL: lease discovery). Each row is read itself, whatever the index said. `None`:
+    /// there is no index to ask, and only [`list`](Self::list) would tell.
+    fn list_owned<'a>(
+        &'a self,
+        worker: &'a WorkerId,
+        known: &'a HashSet<LeaseKey>,
+    ) -> BoxFuture<'a, Result<Option<Vec<Lease>>, StoreError>>;
 
     /// Heartbeat of a held lease: counter + 1 if the counter is still ours and no hand-over was asked for.
     ///

@@ -21,6 +21,9 @@ pub(crate) struct Pages {
     /// Shards of killed workers, and when nobody might have begun with them yet.
     held_until: HashMap<String, Instant>,
     pub(crate) begun: usize,
+    /// Since when nobody reads a shard that was read.
+    left: HashMap<String, Instant>,
+    worst_unread: Duration,
     /// How often each record was processed.
     pub(crate) records: HashMap<u64, u32>,
     pub(crate) violations: Vec<String>,
@@ -46,6 +49,11 @@ impl Pages {
         self.readers.len()
     }
 
+    /// Who reads each shard.
+    pub(crate) fn readers(&self) -> HashMap<String, usize> {
+        self.readers.clone()
+    }
+
     /// How many shards each worker reads.
     pub(crate) fn counts(&self) -> HashMap<usize, usize> {
         let mut counts = HashMap::new();
@@ -63,8 +71,16 @@ impl Pages {
             .extend(mine.map(|(shard, _)| (shard.clone(), until)));
     }
 
+    /// For how long nobody read a shard, at the worst, since this was asked last.
+    pub(crate) fn take_worst_unread(&mut self) -> Duration {
+        std::mem::take(&mut self.worst_unread)
+    }
+
     fn begin(&mut self, shard: &str, worker: usize) {
         self.begun += 1;
+        if let Some(left) = self.left.remove(shard) {
+            self.worst_unread = self.worst_unread.max(left.elapsed());
+        }
         if let Some(other) = self.readers.insert(shard.to_owned(), worker) {
             self.violations
                 .push(format!("{shard}: {worker} begins, and {other} has not ended"));
@@ -81,6 +97,7 @@ impl Pages {
     fn end(&mut self, shard: &str, worker: usize) {
         if self.readers.get(shard) == Some(&worker) {
             self.readers.remove(shard);
+            self.left.insert(shard.to_owned(), Instant::now());
         }
     }
 }

@@ -1,7 +1,9 @@
 //! A fleet of whole consumers, in one process and in virtual time, on the engine of `kinesis-local`: started, killed, joined,
 //! deployed anew. Their lease table is the one in memory, with the conditions of DynamoDB and a count of requests.
 //!
-//! `cargo test --release -p kinesis-kcl --test engine_fleet -- --ignored --nocapture` runs 100 workers on 10,000 shards.
+//! `cargo test --release -p kinesis-kcl --test engine_fleet -- --ignored --nocapture` runs 100 workers on 10,000 shards: under a
+//! leader, and each for itself. `KCL_FLEET_WORKERS` and `KCL_FLEET_SHARDS` make it smaller, `KCL_FLEET_STORIES` chooses (`led`,
+//! `each`, and `bare`: without the index of owners), `KCL_FLEET_TRACE=1` tells of each second.
 //! `virtual_fleet` plays the same story with the deciding parts alone, in seconds.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
@@ -37,6 +39,14 @@ struct Scale {
     churn: usize,
     led: NewFleet,
     idle: Duration,
+    /// Whether the table has the index of owners.
+    index: bool,
+    /// Whether each second is told.
+    trace: bool,
+}
+
+fn name(worker: usize) -> String {
+    format!("w{worker:04}")
 }
 
 struct Fleet {
@@ -81,10 +91,11 @@ impl Fleet {
         self.born += 1;
         let start = self.start;
         let config = ConsumerConfig::builder("fleet", "sales")
-            .worker_id(&format!("w{number:04}"))
+            .worker_id(&name(number))
             .seed(number as u64)
             .failover(FAILOVER)
             .new_fleet(self.scale.led)
+            .index_of_owners(self.scale.index)
             .idle_between_reads(self.scale.idle)
             .wall_clock(move || SystemTime::UNIX_EPOCH + WALL + start.elapsed())
             .build()
@@ -121,6 +132,9 @@ impl Fleet {
     async fn tick(&mut self) {
         sleep(Duration::from_millis(100)).await;
         self.ticks += 1;
+        if self.scale.trace && self.ticks.is_multiple_of(10) {
+            self.trace().await;
+        }
         if !self.ticks.is_multiple_of(4) {
             return;
         }
@@ -135,6 +149,19 @@ impl Fleet {
         for _ in 0..seconds * 10 {
             self.tick().await;
         }
+    }
+
+    /// What the leases do just now.
+    async fn trace(&self) {
+        let readers = self.ledger.pages().readers();
+        let reads = |shard: &str, worker: &str| readers.get(shard).is_some_and(|by| name(*by) == worker);
+        let unread = self.table.unread(reads).await;
+        println!(
+            "    {:>6.1} s: {} read, {unread}, {} requests",
+            self.start.elapsed().as_secs_f64(),
+            readers.len(),
+            self.table.requests(),
+        );
     }
 
     fn covered(&self) -> bool {
@@ -178,9 +205,11 @@ impl Fleet {
     fn tell(&self, event: &str, covered: Duration, steady: Duration, before: (usize, u64)) {
         let (least, most) = self.spread();
         let (begun, requests) = self.counts();
+        let unread = self.ledger.pages().take_worst_unread();
         println!(
-            "{event:<28} all read {:>5.1} s, steady {:>5.1} s, {:>6} moves, {:>8.1} requests/s, {least}-{most} shards each",
+            "{event:<28} all read {:>5.1} s (one shard unread {:>4.1} s at most), steady {:>5.1} s, {:>6} moves, {:>8.1} requests/s, {least}-{most} shards each",
             covered.as_secs_f64(),
+            unread.as_secs_f64(),
             steady.as_secs_f64(),
             begun - before.0,
             (requests - before.1) as f64 / steady.as_secs_f64().max(0.1),
@@ -199,11 +228,17 @@ async fn story(scale: Scale) {
         workers,
         churn,
         led,
+        index,
         ..
     } = scale;
     println!(
-        "{shards} shards, {workers} workers, failover {} s, {led:?}",
-        FAILOVER.as_secs()
+        "{shards} shards, {workers} workers, failover {} s, {led:?}, {}",
+        FAILOVER.as_secs(),
+        if index {
+            "with the index of owners"
+        } else {
+            "without an index"
+        }
     );
     let mut fleet = Fleet::new(scale).await;
     let (since, before) = (Instant::now(), fleet.counts());
@@ -274,6 +309,8 @@ fn small(led: NewFleet) -> Scale {
         churn: 2,
         led,
         idle: Duration::from_secs(5),
+        index: true,
+        trace: false,
     }
 }
 
@@ -293,13 +330,21 @@ fn a_hundred_workers_on_ten_thousand_shards() {
     let number =
         |variable: &str, default: u32| std::env::var(variable).map_or(default, |text| text.parse().unwrap());
     let workers = number("KCL_FLEET_WORKERS", 100);
-    for led in [NewFleet::ThreeX, NewFleet::TwoX] {
+    let stories = [
+        ("led", NewFleet::ThreeX, true),
+        ("each", NewFleet::TwoX, true),
+        ("bare", NewFleet::TwoX, false),
+    ];
+    let chosen = std::env::var("KCL_FLEET_STORIES").unwrap_or_else(|_| "led,each".to_owned());
+    for (_, led, index) in stories.into_iter().filter(|(name, ..)| chosen.contains(name)) {
         in_virtual_time(Scale {
             shards: number("KCL_FLEET_SHARDS", 10_000),
             workers: workers as usize,
             churn: workers.div_ceil(10) as usize,
             led,
             idle: Duration::from_secs(20),
+            index,
+            trace: std::env::var_os("KCL_FLEET_TRACE").is_some(),
         });
     }
 }

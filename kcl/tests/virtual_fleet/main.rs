@@ -88,8 +88,10 @@ impl Fleet {
     fn stop(&mut self, count: usize) {
         let gone: Vec<_> = (0..count).map(|_| self.stop_oldest()).collect();
         for (me, given) in gone {
-            for stray in strays(&self.table.scan().leases, &me, &given) {
-                self.table.free(stray);
+            let leases = self.table.scan().leases;
+            let there = |id: &WorkerId, _: &LeaseKey| self.workers.iter().any(|worker| worker.id == *id);
+            for (stray, to) in strays(&leases, &me, &given, there, |_| true) {
+                self.table.give_stray(stray, to.as_ref());
             }
         }
     }

@@ -167,15 +167,15 @@ impl Table {
         }
     }
 
-    /// What a worker that left frees of what nobody would take.
-    pub(crate) fn free(&mut self, stray: &Lease) {
+    /// What a worker that left gives anew, or frees, of what nobody would take.
+    pub(crate) fn give_stray(&mut self, stray: &Lease, to: Option<&WorkerId>) {
         let key = &stray.key;
         let n = self
             .rows
             .iter()
             .position(|row| row.key == *key)
             .expect("a lease of this table");
-        self.give(n, stray, None);
+        self.give(n, stray, to);
     }
 
     pub(crate) fn report(&mut self, worker: &WorkerId, wall: u64) {

@@ -45,6 +45,53 @@ fn sizes(snapshot: &Snapshot) -> (usize, usize) {
     (plan.take.len(), plan.hand_over.len())
 }
 
+/// Who takes free leases in the name of others gives each what it would take itself.
+#[test]
+fn what_falls_to_others_is_what_they_take() {
+    let standings = || {
+        held("a", 3)
+            .chain(held("b", 1))
+            .chain(held("me", 2))
+            .chain(free(7))
+    };
+    let mine = seen_by("me", standings());
+    assert_eq!(plan(&mine, &Limits::default(), 1).give, [], "they may be dead");
+    let living = mine.with_renewing(["a", "b"].map(worker));
+    let given = plan(&living, &Limits::default(), 1).give;
+    for other in ["a", "b"] {
+        let mut takes = plan(&seen_by(other, standings()), &Limits::default(), 2).take;
+        let to_other = given.iter().filter(|(_, to)| *to == worker(other));
+        let mut gives: Vec<_> = to_other.map(|(key, _)| key.clone()).collect();
+        takes.sort();
+        gives.sort();
+        assert_eq!(gives, takes);
+        assert!(!gives.is_empty());
+    }
+}
+
+/// Of a dead worker's leases some have expired and others not yet: who lives takes what has.
+#[test]
+fn what_expired_is_not_left_to_who_let_it_expire() {
+    let standings = || {
+        held("dead", 2)
+            .chain(held("a", 4))
+            .chain(held("me", 4))
+            .chain(free(4))
+    };
+    let takes = |me: &str, lapsed: Option<&str>| {
+        let snapshot = seen_by(me, standings()).with_lapsed(lapsed.map(worker));
+        let plan = plan(&snapshot, &Limits::default(), 1);
+        assert_eq!(plan.hand_over, [], "nothing is asked of the dead");
+        plan.take.len()
+    };
+    assert_eq!(
+        (takes("me", None), takes("a", None)),
+        (1, 1),
+        "two are for the third"
+    );
+    assert_eq!((takes("me", Some("dead")), takes("a", Some("dead"))), (2, 2));
+}
+
 #[test]
 fn shares_are_even() {
     // Others' leases, mine, free ones; takes and hand-overs asked for.

@@ -38,6 +38,11 @@ fn row(owner: Option<&str>, checkpoint_owner: Option<&str>) -> Lease {
 
 /// How `me` sees the row after having looked at it unchanged for so many seconds.
 fn standing_after(seconds: u64, lease: &Lease, i_hold_it: bool) -> Standing {
+    let snapshot = seen_after(seconds, lease, i_hold_it);
+    snapshot.standing(&lease.key).cloned().unwrap()
+}
+
+fn seen_after(seconds: u64, lease: &Lease, i_hold_it: bool) -> Snapshot {
     let start = origin();
     let now = start + Duration::from_secs(seconds);
     let listing = Listing {
@@ -52,8 +57,69 @@ fn standing_after(seconds: u64, lease: &Lease, i_hold_it: bool) -> Standing {
     } else {
         HashSet::new()
     };
-    let snapshot = Snapshot::new(worker("me"), &listing, &held, &observed, PATIENCE, now);
-    snapshot.standing(&lease.key).cloned().unwrap()
+    Snapshot::new(worker("me"), &listing, &held, &observed, PATIENCE, now)
+}
+
+#[test]
+fn who_lets_a_lease_expire_is_known() {
+    let finished = || {
+        let mut lease = row(Some("a"), None);
+        lease.checkpoint = Checkpoint::ShardEnd;
+        lease
+    };
+    let cases = [
+        (11, row(Some("a"), None), true),
+        (8, row(Some("a"), None), true),
+        (7, row(Some("a"), None), false),
+        (11, row(Some("b"), Some("a")), true),
+        (11, row(Some("me"), None), false),
+        (11, row(None, None), false),
+        (11, finished(), false),
+    ];
+    for (seconds, lease, expected) in cases {
+        let snapshot = seen_after(seconds, &lease, false);
+        assert_eq!(
+            snapshot.is_lapsed(&worker("a")),
+            expected,
+            "{seconds} s, {lease:?}"
+        );
+        assert!(!snapshot.is_lapsed(&worker("me")));
+    }
+}
+
+#[test]
+fn only_who_renews_is_known_to_live() {
+    let start = origin();
+    let mut observed = Observed::new();
+    let mut lease = row(Some("a"), None);
+    let mut seen = |second: u64, change: fn(&mut Lease)| {
+        let now = start + Duration::from_secs(second);
+        change(&mut lease);
+        let listing = Listing {
+            leases: vec![lease.clone()],
+            skipped: Vec::new(),
+        };
+        observed.observe(&listing.leases, now);
+        let snapshot = Snapshot::new(worker("me"), &listing, &HashSet::new(), &observed, PATIENCE, now);
+        (
+            snapshot.is_renewing(&worker("a")),
+            snapshot.is_renewing(&worker("b")),
+        )
+    };
+    assert_eq!(seen(0, |_| ()), (false, false));
+    assert_eq!(seen(4, |lease| lease.counter += 1), (true, false));
+    assert_eq!(seen(11, |_| ()), (true, false));
+    assert_eq!(
+        seen(12, |_| ()),
+        (false, false),
+        "silent for three quarters of the time"
+    );
+    let given = |lease: &mut Lease| {
+        lease.owner = Some(worker("b"));
+        lease.counter += 1;
+    };
+    assert_eq!(seen(13, given), (false, false), "somebody gave it");
+    assert_eq!(seen(14, |lease| lease.counter += 1), (false, true));
 }
 
 #[test]

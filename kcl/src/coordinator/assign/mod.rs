@@ -1,5 +1,6 @@
 //! One round: read the table, plan, take what is free, ask for what others have too much of.
 
+mod between;
 mod company;
 mod takes;
 
@@ -16,7 +17,9 @@ use tracing::{debug, error, info, warn};
 use self::company::Company;
 use super::membership::Membership;
 use super::shards::Shards;
+use super::shutdown::Others;
 use crate::assign::central::Settings;
+use crate::assign::coming::Coming;
 use crate::assign::parents::{Unfinished, given_early, unblocked};
 use crate::assign::rescue::{leaders_time, rescue};
 use crate::assign::{Limits, Patience, Plan, Snapshot, plan};
@@ -25,7 +28,7 @@ use crate::error::{RunError, StoreError};
 use crate::events::ConsumerEvent;
 use crate::fleet::peers::Peers;
 use crate::fleet::twin::{Twin, Verdict, patience};
-use crate::fleet::{Assignment, HandOvers, IndexUse};
+use crate::fleet::{Assignment, HandOvers};
 use crate::handover::farewell::farewells;
 use crate::lease::observed::Observed;
 use crate::lease::renewal::Pace;
@@ -53,6 +56,8 @@ pub(super) struct Assigner<S: Source, F> {
     twin: Twin,
     pace: ScanPace,
     sight: Sight,
+    /// Leases on their way here.
+    coming: Coming,
     rng: SmallRng,
     /// Rows that could not be read in the last round: told again only when the number changes.
     skipped: usize,
@@ -61,6 +66,12 @@ pub(super) struct Assigner<S: Source, F> {
     rounds: u64,
     /// When the whole table is to be read again.
     full_look: Option<Instant>,
+    /// Since when free leases are left to others.
+    unplaced_since: Option<std::time::Instant>,
+    /// The index of owners answered when it was asked last.
+    indexed: bool,
+    /// Others take leases just now, and the last look is worth nothing any more.
+    crowded: bool,
     /// When a lease was last taken from a worker that cannot be asked.
     stolen_at: Option<Instant>,
     /// Streams that have rows and are not read.
@@ -90,10 +101,14 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             peers: Peers::default(),
             twin: Twin::default(),
             sight: Sight::default(),
+            coming: Coming::default(),
             skipped: 0,
             refusals: 0,
             rounds: 0,
             full_look: None,
+            unplaced_since: None,
+            indexed: false,
+            crowded: false,
             stolen_at: None,
             strangers: BTreeSet::new(),
             came_second: false,
@@ -153,15 +168,7 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             shards.begin(key);
         }
         let held = shards.keys();
-        for lease in &listing.leases {
-            let ours = lease.owner.as_ref() == Some(&me) && !lease.hand_over_pending();
-            if ours && shards.is_foreign(&lease.key, lease.counter) {
-                self.on_same_id(&lease.key);
-            }
-            if lease.owner.is_none() && held.contains(&lease.key) {
-                self.on_vacated();
-            }
-        }
+        self.mind_own(&listing, &held, shards);
         if let Verdict::Stop(lease_key) = self.watch_twin(&listing, &held, now) {
             return Err(RunError::WorkerIdInUse {
                 worker_id: me,
@@ -185,6 +192,20 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         Ok(self.next_look(now))
     }
 
+    /// Whether rows of leases held here show that somebody else has our id.
+    fn mind_own(&mut self, listing: &Listing, held: &HashSet<LeaseKey>, shards: &Shards<S, F>) {
+        let me = self.shop.config.worker_id().clone();
+        for lease in &listing.leases {
+            let ours = lease.owner.as_ref() == Some(&me) && !lease.hand_over_pending();
+            if ours && shards.is_foreign(&lease.key, lease.counter) {
+                self.on_same_id(&lease.key);
+            }
+            if lease.owner.is_none() && held.contains(&lease.key) {
+                self.on_vacated();
+            }
+        }
+    }
+
     /// What there is to plan about: rows of streams that are not read are none of this worker's business. The first of a stream
     /// may mean that another worker knows more of it.
     fn of_streams_read(&mut self, mut listing: Listing) -> Listing {
@@ -204,41 +225,6 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         }
         self.strangers = strangers;
         listing
-    }
-
-    /// Under a leader, in a large table: asks the index for leases that bear this worker's name and takes them, between looks at
-    /// the whole table. When to come again; `None`: it is time for such a look, or the index is of no use.
-    async fn discover(&self, shards: &mut Shards<S, F>) -> Option<Instant> {
-        let now = Instant::now();
-        let full_look = self.full_look?;
-        if !self.asks_index() || self.twin.is_suspected() || now >= full_look {
-            return None;
-        }
-        let named = match self.shop.store.list_owned(self.shop.config.worker_id()).await {
-            Ok(named) => named,
-            Err(error) => {
-                debug!(error = %chain(&error), "own leases cannot be asked for, the whole table is read");
-                return None;
-            }
-        };
-        for row in named {
-            let is_read = self.shop.streams.borrow().of_key(&row.key).is_some();
-            if !is_read || shards.holds(&row.key) || shards.is_cooling(&row.key) || row.is_finished() {
-                continue;
-            }
-            let take = self.take_one(row).await;
-            self.on_take(take, shards);
-        }
-        let pace = self.pace.steady(0, true);
-        Some((now + pace).min(full_look))
-    }
-
-    /// Whether own leases are asked of the index: a leader gives them, and the table is large.
-    fn asks_index(&self) -> bool {
-        let fleet = self.membership.borrow();
-        fleet.assignment() == Assignment::Leader
-            && fleet.index() == IndexUse::Ask
-            && self.sight.rows >= LARGE_TABLE
     }
 
     /// Plans and carries the plan out. Fails with what the table refuses for good.
@@ -276,16 +262,25 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
                 "planned"
             );
         }
+        // Those they are left to may have looked before they were there.
+        self.unplaced_since = (plan.unplaced > 0).then(|| self.unplaced_since.unwrap_or(now));
+        self.sight.expecting_since = self.sight.expecting_since.max(self.unplaced_since);
         let rows: HashMap<&LeaseKey, &Lease> =
             listing.leases.iter().map(|lease| (&lease.key, lease)).collect();
         let taken = self.take(&plan, &rows, shards).await;
-        let strangers = self.steal(&plan, &rows, shards).await;
-        let asked = self.ask(&plan, &rows).await + strangers;
+        if self.sight.on_lookout {
+            self.take_for_others(&plan, &rows).await;
+        }
+        let stolen = self.steal(&plan, &rows, shards).await;
+        let (asked, lost) = self.ask(&plan, &rows).await;
         self.call(&plan, listing, now).await;
-        if asked > 0 {
+        let expects = stolen > 0 || !asked.is_empty();
+        asked.into_iter().for_each(|key| self.coming.on_asked(key));
+        if expects {
             self.sight.expecting_since.get_or_insert(now);
         }
-        taken
+        self.crowded = taken? || lost;
+        Ok(())
     }
 
     /// Who else is there.
@@ -313,12 +308,15 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             listing.leases.iter().filter(expired).count(),
         );
         counters.set(Metric::UnreadableLeases, listing.skipped.len());
-        let coming = |lease: &Lease| lease.hand_over_pending() && lease.owner.as_ref() == Some(me);
-        let expecting = listing.leases.iter().any(coming);
+        self.coming.on_look(&listing.leases, me);
+        let named = |lease: &Lease| lease.actual_owner() == Some(me);
+        let led = self.membership.borrow().assignment() == Assignment::Leader;
+        let expecting = !self.coming.is_empty() || (led && !listing.leases.iter().any(named));
         self.sight = Sight {
             rows: u32::try_from(listing.leases.len()).unwrap_or(u32::MAX),
             in_company: self.in_company(),
             at_rest: false,
+            on_lookout: self.is_on_lookout(led),
             expecting_since: expecting.then(|| self.sight.expecting_since.unwrap_or(now)),
             next_expiry: match &self.company {
                 Some(company) => company.next_expiry(me, now),
@@ -326,7 +324,6 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             },
         };
         if self.rounds == 0 {
-            let named = |lease: &Lease| lease.actual_owner() == Some(me);
             self.came_second = listing.leases.iter().any(named);
         }
     }
@@ -375,15 +372,21 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
     }
 
     /// When to look again at the latest, where something is left to do.
-    pub(super) fn soon(&self) -> Instant {
-        Instant::now() + self.pace.unsettled(self.sight.rows)
+    pub(super) fn soon(&mut self) -> Instant {
+        let soon = Instant::now() + self.pace.unsettled(self.sight.rows);
+        self.full_look = self.full_look.map(|look| look.min(soon));
+        soon
     }
 
     fn next_look(&mut self, now: std::time::Instant) -> Instant {
-        let next = self.pace.next(&self.sight, now);
+        let mut next = self.pace.next(&self.sight, now);
+        if std::mem::take(&mut self.crowded) {
+            let soon = self.pace.steady(0, true).mul_f64(self.rng.random_range(0.1..1.0));
+            next = next.min(now + soon);
+        }
         self.full_look = Some(next.into());
-        let next = match self.asks_index() {
-            true => next.min(now + self.pace.steady(0, true)),
+        let next = match self.looks_between() {
+            true => next.min(now + self.pace_between()),
             false => next,
         };
         self.twin
@@ -393,7 +396,7 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
     }
 
     /// Whether other workers were there at the last look.
-    pub(super) fn in_company(&self) -> bool {
+    fn in_company(&self) -> bool {
         let others = |company: &Company| company.has_others(self.shop.config.worker_id());
         !self.peers.is_empty() || self.company.as_ref().is_some_and(others)
     }
@@ -412,13 +415,27 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         self.greet(&listing, now);
         let listing = self.of_streams_read(listing);
         let snapshot = self.snapshot(&listing, held, now);
-        let anybody = self.membership.borrow().hand_overs() == HandOvers::OfAll;
-        let notices = |worker: &WorkerId| anybody || self.peers.notices(worker);
         let seed = self.rng.random();
-        farewells(&snapshot, notices, &Settings::default(), seed)
+        farewells(&snapshot, self.takers(), &Settings::default(), seed)
             .into_iter()
             .filter_map(|farewell| Some((farewell.key, farewell.to?)))
             .collect()
+    }
+
+    /// What is known of others at the end. `None`: nobody else is there.
+    pub(super) fn others(
+        &self,
+    ) -> Option<Others<impl Fn(&WorkerId, &LeaseKey) -> bool, impl Fn(&WorkerId) -> bool>> {
+        self.in_company().then(|| Others {
+            had: |worker: &WorkerId, key: &LeaseKey| self.observed.was_of(key, worker),
+            takes: self.takers(),
+        })
+    }
+
+    /// Who is known to take what bears its name.
+    fn takers(&self) -> impl Fn(&WorkerId) -> bool {
+        let anybody = self.membership.borrow().hand_overs() == HandOvers::OfAll;
+        move |worker| anybody || self.peers.notices(worker)
     }
 
     fn snapshot(&self, listing: &Listing, held: &HashSet<LeaseKey>, now: std::time::Instant) -> Snapshot {
@@ -482,8 +499,6 @@ fn limits(leasing: &Leasing) -> Limits {
     }
 }
 
-/// Ours: smaller tables are read in about the time that the index takes to answer.
-const LARGE_TABLE: u32 = 250;
 /// Ours: a stop is not held up for longer.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 /// Ours: a right that was just given may take some seconds to be seen everywhere.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
+use futures::stream::{self, FuturesUnordered};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -13,6 +13,7 @@ use crate::coordinator::shards::{Begin, Shards};
 use crate::error::StoreError;
 use crate::events::ConsumerEvent;
 use crate::fleet::HandOvers;
+use crate::lease::crowd::Crowd;
 use crate::lease::renewal::{HeldLease, Pace};
 use crate::lease::{Lease, LeaseKey, WorkerId};
 use crate::process::keeper::chain;
@@ -20,13 +21,13 @@ use crate::processor::RecordProcessorFactory;
 use crate::source::Source;
 
 impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
-    /// Fails when every take was refused for good.
+    /// Whether others were faster so often that the rest was left. Fails when every take was refused for good.
     pub(super) async fn take(
         &self,
         plan: &Plan,
         rows: &HashMap<&LeaseKey, &Lease>,
         shards: &mut Shards<S, F>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let free = plan
             .take
             .iter()
@@ -37,26 +38,58 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             .map(|row| (*row).clone())
             .collect();
         let (mut takes, mut refused, mut answered) = (FuturesUnordered::new(), None, false);
-        let mut on_take = |take: Option<Take>, shards: &mut Shards<S, F>| match take
-            .map(|take| self.on_take(take, shards))
-        {
-            Some(Some(error)) => refused = Some(error),
-            Some(None) => answered = true,
-            None => {}
+        let mut crowd = Crowd::default();
+        let mut on_take = |take: Take, crowd: &mut Crowd, shards: &mut Shards<S, F>| {
+            if let Ok(answer) = &take.answer {
+                crowd.on_answer(answer.is_some());
+            }
+            match self.on_take(take, shards) {
+                Some(error) => refused = Some(error),
+                None => answered = true,
+            }
         };
         for row in wanted {
-            if takes.len() >= TAKES_AT_ONCE {
-                on_take(takes.next().await, shards);
+            if takes.len() >= TAKES_AT_ONCE
+                && let Some(take) = takes.next().await
+            {
+                on_take(take, &mut crowd, shards);
+            }
+            if crowd.is_dense() {
+                break;
             }
             takes.push(self.take_one(row));
         }
-        while !takes.is_empty() {
-            on_take(takes.next().await, shards);
+        while let Some(take) = takes.next().await {
+            on_take(take, &mut crowd, shards);
         }
         match refused {
             Some(error) if !answered => Err(error),
-            _ => Ok(()),
+            _ => Ok(crowd.outdates()),
         }
+    }
+
+    /// Takes free leases in the name of those they fall to, who see them free much later and find by the index what bears their
+    /// name. What is not taken here is taken by them.
+    pub(super) async fn take_for_others(&self, plan: &Plan, rows: &HashMap<&LeaseKey, &Lease>) {
+        let notice = |(key, to): &'_ (LeaseKey, WorkerId)| {
+            let row = self.peers.notices(to).then(|| rows.get(key)).flatten()?;
+            Some(((*row).clone(), to.clone()))
+        };
+        let takes = plan.give.iter().filter_map(notice).map(|(row, to)| async move {
+            let taken = match self.stop.is_cancelled() {
+                true => Ok(None),
+                false => self.shop.store.take(&row, &to).await,
+            };
+            match &taken {
+                Ok(Some(_)) => info!(lease_key = %row.key, worker_id = %to, "lease taken for another worker"),
+                Ok(None) => debug!(lease_key = %row.key, "another worker was faster"),
+                Err(error) => debug!(lease_key = %row.key, error = %chain(error), "lease cannot be taken"),
+            }
+        });
+        stream::iter(takes)
+            .buffer_unordered(TAKES_AT_ONCE)
+            .collect::<()>()
+            .await;
     }
 
     pub(super) async fn take_one(&self, row: Lease) -> Take {
@@ -141,22 +174,16 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         hand_overs == HandOvers::OfAll || row.owner_is_of_this_crate()
     }
 
-    /// How many leases were asked for.
-    pub(super) async fn ask(&self, plan: &Plan, rows: &HashMap<&LeaseKey, &Lease>) -> usize {
+    /// The leases that were asked for, and whether others were faster so often that the rest was left: workers that join at the same
+    /// moment do not see each other, and want the same leases.
+    pub(super) async fn ask(&self, plan: &Plan, rows: &HashMap<&LeaseKey, &Lease>) -> (Vec<LeaseKey>, bool) {
         let me = self.shop.config.worker_id();
-        let mut asks = FuturesUnordered::new();
-        let mut asked = 0;
-        for wish in &plan.hand_over {
-            let Some(row) = rows.get(&wish.key).filter(|row| self.is_asked(row)) else {
-                continue;
-            };
-            if self.stop.is_cancelled() {
-                break;
-            }
-            if asks.len() >= TAKES_AT_ONCE {
-                asked += asks.next().await.unwrap_or_default();
-            }
-            asks.push(async move {
+        let asks = plan.hand_over.iter().filter_map(|wish| {
+            let row = rows.get(&wish.key).filter(|row| self.is_asked(row))?;
+            Some(async move {
+                if self.stop.is_cancelled() {
+                    return None;
+                }
                 match self.shop.store.request_hand_over(row, me).await {
                     Ok(true) => {
                         info!(lease_key = %wish.key, from = %wish.from, "asked for the lease");
@@ -164,20 +191,41 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
                             lease_key: wish.key.clone(),
                             from: wish.from.clone(),
                         });
-                        return 1;
+                        return Some((wish.key.clone(), true));
                     }
-                    Ok(false) => debug!(lease_key = %wish.key, "lease moved meanwhile"),
+                    Ok(false) => {
+                        debug!(lease_key = %wish.key, "lease moved meanwhile");
+                        return Some((wish.key.clone(), false));
+                    }
                     Err(error) => {
                         warn!(lease_key = %wish.key, error = %chain(&error), "lease cannot be asked for");
                     }
                 }
-                0
-            });
+                None
+            })
+        });
+        let (mut asked, mut crowd, mut open) = (Vec::new(), Crowd::default(), FuturesUnordered::new());
+        let mut on_answer = |answer: Option<(LeaseKey, bool)>, crowd: &mut Crowd| {
+            if let Some((key, was_first)) = answer {
+                crowd.on_answer(was_first);
+                asked.extend(was_first.then_some(key));
+            }
+        };
+        for ask in asks {
+            if open.len() >= TAKES_AT_ONCE
+                && let Some(answer) = open.next().await
+            {
+                on_answer(answer, &mut crowd);
+            }
+            if crowd.is_dense() {
+                break;
+            }
+            open.push(ask);
         }
-        while let Some(one) = asks.next().await {
-            asked += one;
+        while let Some(answer) = open.next().await {
+            on_answer(answer, &mut crowd);
         }
-        asked
+        (asked, crowd.outdates())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the tests are made of: workers, a processor that does as it is told, and what it saw.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Whole tables, and the leases of one worker.
 
+use std::collections::HashSet;
+
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
@@ -75,32 +77,33 @@ impl DynamoDbLeaseStore {
         Ok(SeparateTables::Present(rows))
     }
 
-    /// KCL: lease discovery. By the index once it can be asked, by a scan until then.
-    pub(super) async fn leases_of(&self, worker: &WorkerId) -> Result<Vec<Lease>, StoreError> {
-        if self.index_use().await == IndexUse::Query
-            && let Some(keys) = self.query_owner(worker).await?
-        {
-            // The index lags behind the rows.
-            let rows = stream::iter(keys)
-                .map(|key| async move {
-                    match self.read(&key).await {
-                        // As in a listing: one broken row does not hide the others.
-                        Err(StoreError::Row { .. }) => Ok(None),
-                        answer => answer,
-                    }
-                })
-                .buffered(READS_AT_ONCE)
-                .try_collect::<Vec<_>>()
-                .await?;
-            return Ok(rows
-                .into_iter()
-                .flatten()
-                .filter(|lease| is_for(lease, worker))
-                .collect());
+    /// KCL: lease discovery. `None`: the index cannot be asked now.
+    pub(super) async fn leases_of(
+        &self,
+        worker: &WorkerId,
+        known: &HashSet<LeaseKey>,
+    ) -> Result<Option<Vec<Lease>>, StoreError> {
+        if self.index_use().await != IndexUse::Query {
+            return Ok(None);
         }
-        let mut leases = self.scan_all().await?.listing.leases;
-        leases.retain(|lease| is_for(lease, worker));
-        Ok(leases)
+        let Some(keys) = self.query_owner(worker).await? else {
+            return Ok(None);
+        };
+        // The index lags behind the rows.
+        let news = keys.into_iter().filter(|key| !known.contains(key));
+        let rows = stream::iter(news)
+            .map(|key| async move {
+                match self.read(&key).await {
+                    // As in a listing: one broken row does not hide the others.
+                    Err(StoreError::Row { .. }) => Ok(None),
+                    answer => answer,
+                }
+            })
+            .buffered(READS_AT_ONCE)
+            .try_collect::<Vec<_>>()
+            .await?;
+        let rows = rows.into_iter().flatten();
+        Ok(Some(rows.filter(|lease| is_for(lease, worker)).collect()))
     }
 
     /// The keys that the index has for a worker. `None`: it cannot be asked (any more).

@@ -22,6 +22,7 @@ mod table;
 mod update;
 mod workers;
 
+use std::collections::HashSet;
 use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,8 +176,12 @@ impl LeaseStore for DynamoDbLeaseStore {
         self.put_new(lease).boxed()
     }
 
-    fn list_owned<'a>(&'a self, worker: &'a WorkerId) -> BoxFuture<'a, Result<Vec<Lease>, StoreError>> {
-        self.leases_of(worker).boxed()
+    fn list_owned<'a>(
+        &'a self,
+        worker: &'a WorkerId,
+        known: &'a HashSet<LeaseKey>,
+    ) -> BoxFuture<'a, Result<Option<Vec<Lease>>, StoreError>> {
+        self.leases_of(worker, known).boxed()
     }
 
     fn renew<'a>(&'a self, held: &'a Lease) -> BoxFuture<'a, Result<Renewal, StoreError>> {

@@ -2,7 +2,7 @@
 
 mod fleet;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
@@ -82,11 +82,22 @@ impl LeaseStore for MemoryLeaseStore {
         })
     }
 
-    fn list_owned<'a>(&'a self, worker: &'a WorkerId) -> BoxFuture<'a, Result<Vec<Lease>, StoreError>> {
-        self.step(|rows| {
-            let mine = |lease: &&Lease| lease.owner.as_ref() == Some(worker) && !lease.hand_over_pending();
-            rows.values().filter(mine).cloned().collect()
-        })
+    fn list_owned<'a>(
+        &'a self,
+        worker: &'a WorkerId,
+        known: &'a HashSet<LeaseKey>,
+    ) -> BoxFuture<'a, Result<Option<Vec<Lease>>, StoreError>> {
+        async move {
+            let tables = self.tables();
+            let news = |lease: &&Lease| {
+                lease.owner.as_ref() == Some(worker)
+                    && !lease.hand_over_pending()
+                    && !known.contains(&lease.key)
+            };
+            let find = || tables.leases.values().filter(news).cloned().collect();
+            Ok(tables.indexed.then(find))
+        }
+        .boxed()
     }
 
     fn renew<'a>(&'a self, held: &'a Lease) -> BoxFuture<'a, Result<Renewal, StoreError>> {
