@@ -423,6 +423,7 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
     }
 
     /// What is known of others at the end. `None`: nobody else is there.
+    #[expect(clippy::type_complexity, reason = "types of closures have no names")]
     pub(super) fn others(
         &self,
     ) -> Option<Others<impl Fn(&WorkerId, &LeaseKey) -> bool, impl Fn(&WorkerId) -> bool>> {
