@@ -302,12 +302,6 @@ mod tests {
                 lookout_of_many,
                 2_000,
             ),
-            (
-                "on the lookout, chosen",
-                pace(10_000, Some(1_000)),
-                lookout,
-                1_000,
-            ),
             ("alone", pace(10_000, None), alone, 2_600),
             ("in company", pace(10_000, None), company, 800),
             ("expecting", pace(10_000, None), expecting, 250),
