@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::pin;
 
 pub use self::builder::ConsumerBuilder;
+#[cfg(feature = "cloudwatch")]
 pub(crate) use self::builder::complete;
 pub use self::handle::ConsumerHandle;
 use crate::config::ChildShards;
