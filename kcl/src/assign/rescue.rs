@@ -21,7 +21,7 @@ pub fn leaders_time(failover: Duration, rows: u32) -> Duration {
 }
 
 /// Ours: a round of a leader of this crate and a half.
-const PER_ROW: Duration = Duration::from_millis(6);
+const PER_ROW: Duration = Duration::from_micros(300);
 
 /// The leases that worker `snapshot.me()` should take under a leader.
 ///
@@ -72,6 +72,19 @@ mod tests {
 
     fn neglected(count: usize) -> impl Iterator<Item = Standing> {
         std::iter::repeat_n(Standing::Free { neglected: true }, count)
+    }
+
+    #[test]
+    fn a_leader_has_the_time_of_its_rounds_to_act() {
+        let of = |failover, rows| leaders_time(Duration::from_secs(failover), rows);
+        for (failover, rows, millis) in [
+            (10, 8, 2_500),
+            (10, 10_000, 3_000),
+            (10, 100_000, 10_000),
+            (2, 1_000, 500),
+        ] {
+            assert_eq!(of(failover, rows), Duration::from_millis(millis), "{rows} rows");
+        }
     }
 
     #[test]

@@ -84,6 +84,11 @@ impl Trust {
     pub(super) fn silence(self) -> Duration {
         self.failover * 3 / 4
     }
+
+    /// The same for one some of whose leases have run out: that much is known already.
+    fn silence_of_a_loser(self) -> Duration {
+        self.failover * 2 / 5
+    }
 }
 
 /// What one leader knows of every worker.
@@ -321,9 +326,13 @@ impl Evidence {
 
     /// It holds leases, and has renewed none of them for longer than a living worker would let pass. Its leases run out one
     /// after the other, and what is free already must not go to it: given one here and one there, it would never have lost
-    /// all.
+    /// all. Of workers that die together none must get what another one loses.
     fn is_silent(&self, trust: Trust, now: Instant) -> bool {
-        let lately = |at| now.saturating_duration_since(at) <= trust.silence();
+        let silence = match self.expired {
+            0 => trust.silence(),
+            _ => trust.silence_of_a_loser(),
+        };
+        let lately = |at| now.saturating_duration_since(at) <= silence;
         let last_sign = self.renewed_at.max(self.held_since);
         self.holds > 0 && last_sign.is_some_and(|at| !lately(at))
     }

@@ -312,15 +312,21 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         let named = |lease: &Lease| lease.actual_owner() == Some(me);
         let led = self.membership.borrow().assignment() == Assignment::Leader;
         let expecting = !self.coming.is_empty() || (led && !listing.leases.iter().any(named));
+        let rows = u32::try_from(listing.leases.len()).unwrap_or(u32::MAX);
+        let lies_until = match led {
+            // Before a leader has had its time there is nothing to do here.
+            true => failover + leaders_time(failover, rows),
+            false => failover,
+        };
         self.sight = Sight {
-            rows: u32::try_from(listing.leases.len()).unwrap_or(u32::MAX),
+            rows,
             in_company: self.in_company(),
             at_rest: false,
             on_lookout: self.is_on_lookout(led),
             expecting_since: expecting.then(|| self.sight.expecting_since.unwrap_or(now)),
             next_expiry: match &self.company {
                 Some(company) => company.next_expiry(me, now),
-                None => self.observed.next_expiry(failover, now),
+                None => self.observed.next_expiry(lies_until, now),
             },
         };
         if self.rounds == 0 {

@@ -188,6 +188,29 @@ fn a_killed_worker_gets_nothing_although_its_report_is_fresh() {
 }
 
 #[test]
+fn what_a_dying_worker_loses_first_is_not_given_to_it_again() {
+    let mut watch = Watch::new(2, Some(WALL));
+    assert_eq!(watch.pass(30, true), Presence::Active);
+    // Killed between two heartbeats: one lease was renewed last now, the other four seconds later.
+    watch.pass(4, false);
+    watch.leases[1].counter += 1;
+    assert_eq!(watch.pass(6, false), Presence::Active, "neither has run out");
+    assert_eq!(watch.pass(1, false), Presence::Keeps, "one has");
+}
+
+#[test]
+fn a_lease_that_ran_out_does_not_count_against_one_who_renews_others() {
+    let mut watch = Watch::new(3, Some(WALL));
+    assert_eq!(watch.pass(30, true), Presence::Active);
+    for _ in 0..20 {
+        for lease in &mut watch.leases[1..] {
+            lease.counter += u64::from(watch.second.is_multiple_of(4));
+        }
+        assert_eq!(watch.pass(1, false), Presence::Active, "second {}", watch.second);
+    }
+}
+
+#[test]
 fn a_worker_that_comes_back_and_loses_its_leases_again_waits_longer() {
     let mut watch = Watch::new(1, Some(WALL));
     watch.pass(12, true);
