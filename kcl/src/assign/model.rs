@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::parents::Unfinished;
 use crate::lease::observed::{Attendance, Observed};
+use crate::lease::renewal::Pace;
 use crate::lease::{Lease, LeaseKey, WorkerId};
 use crate::store::Listing;
 
@@ -163,14 +164,14 @@ impl Snapshot {
         self
     }
 
-    /// Whether a worker let a lease expire that it did not lose, or nothing was heard of it for three quarters of the failover time.
+    /// Whether a worker let a lease expire that it did not lose, or nothing was heard of it for longer than [`Pace::silence`].
     /// It is dead, more often than not: its other leases expire soon.
     #[must_use]
     pub fn is_lapsed(&self, worker: &WorkerId) -> bool {
         self.lapsed.contains(worker)
     }
 
-    /// Whether a worker is known to live: it was seen to renew a lease within three quarters of the failover time. A lease that was
+    /// Whether a worker is known to live: it was seen to renew a lease within [`Pace::silence`]. A lease that was
     /// given to it says nothing.
     #[must_use]
     pub fn is_renewing(&self, worker: &WorkerId) -> bool {
@@ -243,7 +244,7 @@ impl Heard {
                 known.renewal = Some(known.renewal.map_or(silence, |renewal| renewal.min(silence)));
             }
         }
-        let quiet = patience.failover * 3 / 4;
+        let quiet = Pace::new(patience.failover).silence();
         let lapsed = |heard: &Self| heard.expired || heard.sign > quiet;
         let renewing = |heard: &Self| !lapsed(heard) && heard.renewal.is_some_and(|renewal| renewal <= quiet);
         let those = |is: &dyn Fn(&Self) -> bool| {

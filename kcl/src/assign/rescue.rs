@@ -20,6 +20,13 @@ pub fn leaders_time(failover: Duration, rows: u32) -> Duration {
     (failover / 4).max(PER_ROW * rows).min(failover)
 }
 
+/// How long a lease may stand still before a worker has anything to do about it that a leader is supposed to act on: until its owner is
+/// dead, and the leader has had its time.
+#[must_use]
+pub(crate) fn lies_until(failover: Duration, rows: u32) -> Duration {
+    failover + leaders_time(failover, rows)
+}
+
 /// Ours: a round of a leader of this crate and a half.
 const PER_ROW: Duration = Duration::from_micros(300);
 

@@ -41,9 +41,10 @@ pub(super) async fn give_all_up<S: Source, F: RecordProcessorFactory>(
         shards.cut_all();
         drain(shards, AFTER_CUT).await;
     }
-    if let Some(others) = others {
-        // What is not swept up expires.
-        let _ = timeout(SWEEP, sweep(shop, &successors, others)).await;
+    if let Some(others) = others
+        && timeout(SWEEP, sweep(shop, &successors, others)).await.is_err()
+    {
+        info!("the last look for leases given to workers that left took too long, such leases expire");
     }
 }
 

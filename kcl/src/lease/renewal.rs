@@ -37,6 +37,15 @@ impl Pace {
         self.failover * 2 / 5
     }
 
+    /// For how long others may see nothing of a living holder: a period and a quarter, half of the failover time. Between two
+    /// heartbeats no more than a period passes for whoever looks, however seldom, and one that failed is tried again after a
+    /// quarter of it. Who has been silent for longer is doubted, long before its leases are free: of workers that die together
+    /// the first lease runs out after three fifths of the failover time, and is not given to another one of them.
+    #[must_use]
+    pub fn silence(self) -> Duration {
+        self.period() * 5 / 4
+    }
+
     /// The time between two heartbeats of a worker of a private fleet, for all its leases: 26 % of the failover time. Its
     /// answer is also what tells a worker that another one wants leases of it.
     #[must_use]

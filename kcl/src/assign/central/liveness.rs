@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::model::{Gauge, GaugeKind, Presence};
 use crate::lease::observed::Observed;
+use crate::lease::renewal::Pace;
 use crate::lease::{Lease, LeaseKey, WorkerId};
 
 /// What a worker says of itself (KCL: `WorkerMetricStats`).
@@ -79,15 +80,9 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Within this time a living holder is seen to renew: heartbeats are due after at most two fifths of the failover
-    /// time. Shorter than the failover time, so that a worker is doubted before its leases are free.
+    /// How long a living holder may be silent ([`Pace::silence`]).
     pub(super) fn silence(self) -> Duration {
-        self.failover * 3 / 4
-    }
-
-    /// The same for one some of whose leases have run out: that much is known already.
-    fn silence_of_a_loser(self) -> Duration {
-        self.failover * 2 / 5
+        Pace::new(self.failover).silence()
     }
 }
 
@@ -328,11 +323,7 @@ impl Evidence {
     /// after the other, and what is free already must not go to it: given one here and one there, it would never have lost
     /// all. Of workers that die together none must get what another one loses.
     fn is_silent(&self, trust: Trust, now: Instant) -> bool {
-        let silence = match self.expired {
-            0 => trust.silence(),
-            _ => trust.silence_of_a_loser(),
-        };
-        let lately = |at| now.saturating_duration_since(at) <= silence;
+        let lately = |at| now.saturating_duration_since(at) <= trust.silence();
         let last_sign = self.renewed_at.max(self.held_since);
         self.holds > 0 && last_sign.is_some_and(|at| !lately(at))
     }

@@ -2,38 +2,35 @@
 
 mod between;
 mod company;
+mod leave;
+mod namesake;
+mod seen;
 mod takes;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rand::Rng as _;
 use rand::rngs::SmallRng;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, warn};
 
 use self::company::Company;
 use super::membership::Membership;
 use super::shards::Shards;
-use super::shutdown::Others;
-use crate::assign::central::Settings;
 use crate::assign::coming::Coming;
 use crate::assign::parents::{Unfinished, given_early, unblocked};
-use crate::assign::rescue::{leaders_time, rescue};
-use crate::assign::{Limits, Patience, Plan, Snapshot, plan};
+use crate::assign::rescue::rescue;
+use crate::assign::{Limits, Plan, plan};
 use crate::config::{ChildShards, Leasing};
 use crate::error::{RunError, StoreError};
-use crate::events::ConsumerEvent;
+use crate::fleet::Assignment;
 use crate::fleet::peers::Peers;
-use crate::fleet::twin::{Twin, Verdict, patience};
-use crate::fleet::{Assignment, HandOvers};
-use crate::handover::farewell::farewells;
+use crate::fleet::twin::{Twin, Verdict};
 use crate::lease::observed::Observed;
-use crate::lease::renewal::Pace;
 use crate::lease::scan_pace::{ScanPace, Sight};
-use crate::lease::{Lease, LeaseKey, StreamId, WorkerId};
+use crate::lease::{Lease, LeaseKey, StreamId};
 use crate::metrics::Metric;
 use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
@@ -192,41 +189,6 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         Ok(self.next_look(now))
     }
 
-    /// Whether rows of leases held here show that somebody else has our id.
-    fn mind_own(&mut self, listing: &Listing, held: &HashSet<LeaseKey>, shards: &Shards<S, F>) {
-        let me = self.shop.config.worker_id().clone();
-        for lease in &listing.leases {
-            let ours = lease.owner.as_ref() == Some(&me) && !lease.hand_over_pending();
-            if ours && shards.is_foreign(&lease.key, lease.counter) {
-                self.on_same_id(&lease.key);
-            }
-            if lease.owner.is_none() && held.contains(&lease.key) {
-                self.on_vacated();
-            }
-        }
-    }
-
-    /// What there is to plan about: rows of streams that are not read are none of this worker's business. The first of a stream
-    /// may mean that another worker knows more of it.
-    fn of_streams_read(&mut self, mut listing: Listing) -> Listing {
-        let mut strangers = BTreeSet::new();
-        {
-            let streams = self.shop.streams.borrow();
-            listing.leases.retain(|lease| {
-                let is_read = streams.of_key(&lease.key).is_some();
-                if !is_read {
-                    strangers.extend(lease.key.stream());
-                }
-                is_read
-            });
-        }
-        if !strangers.is_subset(&self.strangers) {
-            self.shop.source.doubts().notify_one();
-        }
-        self.strangers = strangers;
-        listing
-    }
-
     /// Plans and carries the plan out. Fails with what the table refuses for good.
     async fn act(
         &mut self,
@@ -283,100 +245,6 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         Ok(())
     }
 
-    /// Who else is there.
-    fn greet(&mut self, listing: &Listing, now: std::time::Instant) {
-        let me = self.shop.config.worker_id();
-        let failover = self.shop.config.leasing.failover;
-        let changes = self
-            .peers
-            .on_scan(me, &listing.leases, &self.observed, failover, now);
-        for worker_id in changes.joined {
-            info!(worker_id = %worker_id, "worker joined");
-            self.shop.bell.ring(ConsumerEvent::WorkerJoined { worker_id });
-        }
-        for worker_id in changes.left {
-            info!(worker_id = %worker_id, "worker left");
-            self.shop.bell.ring(ConsumerEvent::WorkerLeft { worker_id });
-        }
-        let expired = |lease: &&Lease| {
-            lease.actual_owner().is_some() && self.observed.expired(&lease.key, failover, now)
-        };
-        let counters = &self.shop.counters;
-        counters.set(Metric::TotalLeases, listing.leases.len());
-        counters.set(
-            Metric::ExpiredLeases,
-            listing.leases.iter().filter(expired).count(),
-        );
-        counters.set(Metric::UnreadableLeases, listing.skipped.len());
-        self.coming.on_look(&listing.leases, me);
-        let named = |lease: &Lease| lease.actual_owner() == Some(me);
-        let led = self.membership.borrow().assignment() == Assignment::Leader;
-        let expecting = !self.coming.is_empty() || (led && !listing.leases.iter().any(named));
-        let rows = u32::try_from(listing.leases.len()).unwrap_or(u32::MAX);
-        let lies_until = match led {
-            // Before a leader has had its time there is nothing to do here.
-            true => failover + leaders_time(failover, rows),
-            false => failover,
-        };
-        self.sight = Sight {
-            rows,
-            in_company: self.in_company(),
-            at_rest: false,
-            on_lookout: self.is_on_lookout(led),
-            expecting_since: expecting.then(|| self.sight.expecting_since.unwrap_or(now)),
-            next_expiry: match &self.company {
-                Some(company) => company.next_expiry(me, now),
-                None => self.observed.next_expiry(lies_until, now),
-            },
-        };
-        if self.rounds == 0 {
-            self.came_second = listing.leases.iter().any(named);
-        }
-    }
-
-    /// Whether everything that can be read is held here already, and nobody asks for it.
-    fn is_at_rest(&self, listing: &Listing, held: &HashSet<LeaseKey>) -> bool {
-        let me = self.shop.config.worker_id();
-        let is_mine = |lease: &Lease| lease.owner.as_ref() == Some(me) && !lease.hand_over_pending();
-        let rests = |lease: &Lease| held.contains(&lease.key) && is_mine(lease);
-        let is_idle = |lease: &Lease| lease.is_finished() || self.unfinished.blocks(lease);
-        listing.leases.iter().all(|lease| rests(lease) || is_idle(lease))
-    }
-
-    /// A lease was lost to another worker of our own id.
-    pub(super) fn on_same_id(&mut self, lease_key: &LeaseKey) {
-        let failover = self.shop.config.leasing.failover;
-        let lot = self.rng.random_range(0.0..1.0);
-        let patience = patience(failover, Pace::new(failover).period(), self.came_second, lot);
-        if self.twin.on_sign(lease_key, patience, Instant::now().into_std()) {
-            error!(lease_key = %lease_key, worker_id = %self.shop.config.worker_id(), "another live worker has this worker's id");
-            self.shop.bell.ring(ConsumerEvent::WorkerIdContested {
-                lease_key: lease_key.clone(),
-            });
-        }
-    }
-
-    /// A lease was given up in our name: if it was another worker of our id, it has left.
-    pub(super) fn on_vacated(&mut self) {
-        self.twin.on_departure();
-    }
-
-    fn watch_twin(
-        &mut self,
-        listing: &Listing,
-        held: &HashSet<LeaseKey>,
-        now: std::time::Instant,
-    ) -> Verdict {
-        let me = self.shop.config.worker_id();
-        let named = listing
-            .leases
-            .iter()
-            .filter(|lease| lease.actual_owner() == Some(me) && !held.contains(&lease.key))
-            .map(|lease| (lease.key.clone(), lease.counter));
-        let period = Pace::new(self.shop.config.leasing.failover).period() * 5 / 4;
-        self.twin.on_scan(named, period, now)
-    }
-
     /// When to look again at the latest, where something is left to do.
     pub(super) fn soon(&mut self) -> Instant {
         let soon = Instant::now() + self.pace.unsettled(self.sight.rows);
@@ -401,69 +269,6 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
             .into()
     }
 
-    /// Whether other workers were there at the last look.
-    fn in_company(&self) -> bool {
-        let others = |company: &Company| company.has_others(self.shop.config.worker_id());
-        !self.peers.is_empty() || self.company.as_ref().is_some_and(others)
-    }
-
-    /// Who gets the leases that this worker gives up, by a last look at the table. Nobody is named while somebody else has our
-    /// id, or when the table does not answer at once.
-    pub(super) async fn successors(&mut self, held: &HashSet<LeaseKey>) -> Vec<(LeaseKey, WorkerId)> {
-        if self.twin.is_suspected() || held.is_empty() {
-            return Vec::new();
-        }
-        let Ok(Ok(listing)) = timeout(LAST_LOOK, self.look()).await else {
-            return Vec::new();
-        };
-        let now = Instant::now().into_std();
-        self.observe(&listing.leases, now);
-        self.greet(&listing, now);
-        let listing = self.of_streams_read(listing);
-        let snapshot = self.snapshot(&listing, held, now);
-        let seed = self.rng.random();
-        farewells(&snapshot, self.takers(), &Settings::default(), seed)
-            .into_iter()
-            .filter_map(|farewell| Some((farewell.key, farewell.to?)))
-            .collect()
-    }
-
-    /// What is known of others at the end. `None`: nobody else is there.
-    #[expect(clippy::type_complexity, reason = "types of closures have no names")]
-    pub(super) fn others(
-        &self,
-    ) -> Option<Others<impl Fn(&WorkerId, &LeaseKey) -> bool, impl Fn(&WorkerId) -> bool>> {
-        self.in_company().then(|| Others {
-            had: |worker: &WorkerId, key: &LeaseKey| self.observed.was_of(key, worker),
-            takes: self.takers(),
-        })
-    }
-
-    /// Who is known to take what bears its name.
-    fn takers(&self) -> impl Fn(&WorkerId) -> bool {
-        let anybody = self.membership.borrow().hand_overs() == HandOvers::OfAll;
-        move |worker| anybody || self.peers.notices(worker)
-    }
-
-    fn snapshot(&self, listing: &Listing, held: &HashSet<LeaseKey>, now: std::time::Instant) -> Snapshot {
-        let leasing = &self.shop.config.leasing;
-        let patience = Patience {
-            failover: leasing.failover,
-            hand_over: leasing.hand_over_timeout,
-            neglect: match self.membership.borrow().assignment() {
-                Assignment::Each => leasing.failover,
-                Assignment::Leader => leaders_time(leasing.failover, self.sight.rows),
-            },
-        };
-        let me = self.shop.config.worker_id().clone();
-        let unfettered = match self.shop.config.children {
-            ChildShards::AtOnce => Some(listing.without_parents()),
-            ChildShards::AfterParents => None,
-        };
-        let listing = unfettered.as_ref().unwrap_or(listing);
-        Snapshot::new(me, listing, held, &self.observed, patience, now)
-    }
-
     /// What the table refuses will be refused again. A worker that holds nothing and gets nothing says so and ends, instead
     /// of trying for ever.
     fn on_refusal(&mut self, error: StoreError, shards: &Shards<S, F>) -> Result<(), RunError> {
@@ -478,25 +283,6 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         let table = self.shop.config.lease_table_name().to_owned();
         Err(RunError::LeaseTable { table, source: error })
     }
-
-    fn report_skipped(&mut self, listing: &Listing) {
-        if listing.skipped.len() != self.skipped {
-            for row in &listing.skipped {
-                let key = row.key.as_ref().map_or("", LeaseKey::as_str);
-                warn!(
-                    lease_key = key,
-                    attribute = row.attribute,
-                    error = row.reason,
-                    "lease row cannot be read, nobody will take it"
-                );
-                self.shop.bell.ring(ConsumerEvent::RowUnreadable {
-                    lease_key: row.key.clone(),
-                    attribute: row.attribute,
-                });
-            }
-            self.skipped = listing.skipped.len();
-        }
-    }
 }
 
 fn limits(leasing: &Leasing) -> Limits {
@@ -506,7 +292,5 @@ fn limits(leasing: &Leasing) -> Limits {
     }
 }
 
-/// Ours: a stop is not held up for longer.
-const LAST_LOOK: Duration = Duration::from_secs(1);
 /// Ours: a right that was just given may take some seconds to be seen everywhere.
 const REFUSALS: u32 = 3;

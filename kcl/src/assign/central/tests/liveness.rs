@@ -194,8 +194,38 @@ fn what_a_dying_worker_loses_first_is_not_given_to_it_again() {
     // Killed between two heartbeats: one lease was renewed last now, the other four seconds later.
     watch.pass(4, false);
     watch.leases[1].counter += 1;
-    assert_eq!(watch.pass(6, false), Presence::Active, "neither has run out");
-    assert_eq!(watch.pass(1, false), Presence::Keeps, "one has");
+    assert_eq!(watch.pass(5, false), Presence::Active, "it may live");
+    assert_eq!(
+        watch.pass(1, false),
+        Presence::Keeps,
+        "neither has run out, a moment later one has"
+    );
+}
+
+#[test]
+fn of_workers_that_die_together_none_gets_what_the_first_one_loses() {
+    for (heartbeat, failed) in [(4, false), (4, true), (3, false)] {
+        let mut watch = Watch::new(1, Some(WALL));
+        assert_eq!(watch.pass(30, true), Presence::Active);
+        // It lives, and renews as seldom as it may.
+        for _ in 0..10 {
+            assert_eq!(
+                watch.pass(heartbeat, false),
+                Presence::Active,
+                "each {heartbeat} s"
+            );
+            if failed {
+                assert_eq!(watch.pass(1, false), Presence::Active, "tried again");
+            }
+            watch.leases[0].counter += 1;
+            watch.reported_at = Some(WALL + watch.second);
+            assert_eq!(watch.look(), Presence::Active);
+        }
+        // Killed now, with another whose last heartbeat was due: that one's leases are free.
+        let since_its_heartbeat = 4;
+        let free = 10 - since_its_heartbeat;
+        assert_eq!(watch.pass(free, false), Presence::Keeps, "each {heartbeat} s");
+    }
 }
 
 #[test]
