@@ -22,7 +22,7 @@ fn blur(number: u64) -> u64 {
 }
 
 /// Ours: seldom do all of them die at once; then it takes as long as a look of the others.
-const LOOKOUTS: usize = 3;
+pub(crate) const LOOKOUTS: usize = 3;
 
 #[cfg(test)]
 mod tests {

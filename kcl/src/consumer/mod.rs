@@ -10,12 +10,11 @@ pub use self::builder::ConsumerBuilder;
 #[cfg(feature = "cloudwatch")]
 pub(crate) use self::builder::complete;
 pub use self::handle::ConsumerHandle;
-use crate::config::ChildShards;
+use crate::config::{ChildShards, Streams};
 use crate::coordinator::Worker;
 use crate::cost::{self, CostForecast, Outlook};
 use crate::error::RunError;
 use crate::fleet::{NewFleet, VersionSetting};
-use crate::lease::scan_pace::ScanPace;
 use crate::processor::RecordProcessorFactory;
 use crate::source::kinesis::KinesisStream;
 
@@ -35,21 +34,25 @@ impl<F: RecordProcessorFactory> Consumer<F> {
     }
 
     /// What a fleet of `workers` such workers, at rest over `leases` unfinished shards, will ask of DynamoDB, and how often it will
-    /// list shards. Where a new application would have a leader, with one. Checkpoints are not counted: they take the place of
-    /// heartbeats. Listings are those of one stream; for several set [`Outlook::streams`] and forecast anew.
+    /// list shards. Where a new application would have a leader, with one, and with the index of owners where this worker has it
+    /// built. Checkpoints are not counted: they take the place of heartbeats. Listings are those of one stream; for several set
+    /// [`Outlook::streams`] and forecast anew.
     #[must_use]
     pub fn cost_forecast(&self, leases: u32, workers: u32) -> CostForecast {
         let config = &self.worker.shop.config;
         let private = config.membership.private;
-        let pace = match private {
-            true => ScanPace::of_private_fleet(&config.coordination, &config.leasing),
-            false => ScanPace::new(&config.coordination, &config.leasing),
-        };
         let led = config.membership.new_fleet == NewFleet::ThreeX
             || config.membership.version == VersionSetting::ThreeX;
         let mut outlook = Outlook::new(leases, workers);
         outlook.failover = config.leasing.failover;
-        outlook.scan_interval = pace.steady(leases, workers > 1);
+        outlook.scan_interval = config.coordination.scan_interval;
+        outlook.index_of_owners = config.membership.index_of_owners;
+        outlook.report_interval = config.membership.report_interval;
+        outlook.lock = config.membership.lock;
+        outlook.stream_list_interval = match &config.streams {
+            Streams::One(_) => None,
+            Streams::Several(several) => Some(several.settings.interval),
+        };
         outlook.audit_interval = config.coordination.shard_sync_interval;
         outlook.children_at_once = config.children == ChildShards::AtOnce;
         outlook.coordination = match (self.tableless, private, led) {

@@ -25,7 +25,7 @@ use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
 use crate::processor::RecordProcessorFactory;
 use crate::shard_sync::Shard;
-use crate::shard_sync::audit::Audit;
+use crate::shard_sync::audit::{Audit, STREAMS_AT_ONCE};
 use crate::shard_sync::graph::ShardGraph;
 use crate::shard_sync::plan::{children_at_once, missing_leases};
 use crate::shard_sync::view::{rows_of, table_key, table_lease};
@@ -287,7 +287,5 @@ async fn create_until_crowded<S: Source, F>(
 const CROWDED: Duration = Duration::from_secs(1);
 /// Ours: enough to make hundreds of leases in a second, and no storm on the table.
 const CREATES_AT_ONCE: usize = 16;
-/// Ours: a look at the table serves so many streams.
-const STREAMS_AT_ONCE: usize = 25;
 /// Source: KCL, `leasesRecoveryAuditorInconsistencyConfidenceThreshold`.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(3).expect("not zero");

@@ -300,6 +300,6 @@ impl Fleet {
 }
 
 /// Source: KCL 3.x, workers look at `Migration3.0` each 60 s.
-const WATCH: Duration = Duration::from_secs(60);
+pub(crate) const WATCH: Duration = Duration::from_secs(60);
 /// Ours: rows in the lease table are seen with each look at it, so this is for other tables only.
-const PRIVATE_WATCH: Duration = Duration::from_secs(300);
+pub(crate) const PRIVATE_WATCH: Duration = Duration::from_secs(300);

@@ -31,6 +31,7 @@ mod worker;
 pub use self::duty::{Bake, Duty, DutyWatch};
 pub use self::error::{FleetError, NotPrivate};
 pub use self::format::{Assignment, Change, Fleet, FleetKind, HandOvers, HeartbeatUse, IndexUse, StateWrite};
+pub(crate) use self::format::{PRIVATE_WATCH, WATCH};
 pub use self::heartbeat::{Beat, Heartbeat};
 pub use self::identify::{Intent, NewFleet, identify};
 pub use self::leader::{LeaderRow, record_version};

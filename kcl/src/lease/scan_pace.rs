@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::config::{Coordination, Leasing};
-
 /// How often to look, by what there is to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ScanPace {
@@ -47,12 +45,12 @@ impl Sight {
 }
 
 impl ScanPace {
-    pub(crate) fn new(coordination: &Coordination, leasing: &Leasing) -> Self {
-        let failover = leasing.failover;
+    /// `chosen`: the setting `scan_interval`.
+    pub(crate) fn new(failover: Duration, chosen: Option<Duration>) -> Self {
         let part = |percent: u32, most: u64| {
             (failover * percent / 100).clamp(SHORTEST, Duration::from_millis(most).max(SHORTEST))
         };
-        let (alone, in_company, per_row) = match coordination.scan_interval {
+        let (alone, in_company, per_row) = match chosen {
             Some(chosen) => (chosen, chosen, Duration::ZERO),
             None => (part(26, 2_600), part(8, 800), PER_ROW),
         };
@@ -68,15 +66,15 @@ impl ScanPace {
 
     /// In a private fleet looks cost as much as all heartbeats, so a worker that is alone looks less often, and hardly ever while
     /// there is nothing to do: whoever comes calls on it.
-    pub(crate) fn of_private_fleet(coordination: &Coordination, leasing: &Leasing) -> Self {
-        let usual = Self::new(coordination, leasing);
-        if coordination.scan_interval.is_some() {
+    pub(crate) fn of_private_fleet(failover: Duration, chosen: Option<Duration>) -> Self {
+        let usual = Self::new(failover, chosen);
+        if chosen.is_some() {
             return usual;
         }
         let at_most = |most: Duration| most.max(usual.alone);
         Self {
-            alone: (leasing.failover * 4 / 5).clamp(usual.alone, at_most(PRIVATE_ALONE)),
-            at_rest: Some((leasing.failover * 3).clamp(usual.alone, at_most(PRIVATE_AT_REST))),
+            alone: (failover * 4 / 5).clamp(usual.alone, at_most(PRIVATE_ALONE)),
+            at_rest: Some((failover * 3).clamp(usual.alone, at_most(PRIVATE_AT_REST))),
             ..usual
         }
     }
@@ -94,6 +92,17 @@ impl ScanPace {
         self.at_least(self.alone, rows)
     }
 
+    /// How often a worker that looks for all does, while nothing happens.
+    pub(crate) fn on_lookout(&self, rows: u32) -> Duration {
+        let often = self.in_company.max(LEADER_PER_ROW * rows);
+        often.min(self.steady(rows, true))
+    }
+
+    /// How often to ask the index of owners, between two looks at a large table.
+    pub(crate) fn between(&self, in_company: bool) -> Duration {
+        self.steady(0, in_company)
+    }
+
     /// For how long a worker may not have noticed that it is not alone any more.
     pub(crate) fn unnoticed(&self) -> Duration {
         self.at_rest.unwrap_or_default().max(self.failover)
@@ -106,10 +115,7 @@ impl ScanPace {
     /// When to look again after a look at `now`.
     pub(crate) fn next(&self, sight: &Sight, now: Instant) -> Instant {
         let steady = match (sight.in_company, sight.at_rest) {
-            _ if sight.on_lookout => self
-                .in_company
-                .max(LEADER_PER_ROW * sight.rows)
-                .min(self.steady(sight.rows, true)),
+            _ if sight.on_lookout => self.on_lookout(sight.rows),
             (false, false) => self.unsettled(sight.rows),
             (in_company, _) => self.steady(sight.rows, in_company),
         };
@@ -136,16 +142,26 @@ pub(crate) fn leaders_next(
     next_expiry: Option<Instant>,
     now: Instant,
 ) -> Instant {
-    let interval = (failover / 10)
-        .max(LEADER_PER_ROW * rows)
-        .min(failover)
-        .max(SHORTEST);
+    let interval = leaders_interval(failover, rows);
     let expiry = next_expiry.map(|expiry| expiry + GRAIN);
     expiry.map_or(now + interval, |expiry| {
         expiry.clamp(now + SHORTEST, now + interval)
     })
 }
 
+/// How often a leader looks at so many rows while nothing happens.
+pub(crate) fn leaders_interval(failover: Duration, rows: u32) -> Duration {
+    let interval = (failover / 10).max(LEADER_PER_ROW * rows);
+    interval.min(failover).max(SHORTEST)
+}
+
+/// Whether a table of so many rows is one between two looks at which the index of owners is asked.
+pub(crate) fn is_large(rows: u32) -> bool {
+    rows >= LARGE_TABLE
+}
+
+/// Ours: smaller tables are read in about the time that the index takes to answer.
+const LARGE_TABLE: u32 = 250;
 /// Ours: a table of ten thousand rows is then read every two seconds, at about 750 read units a second, while the fleet's
 /// heartbeats take 2,500 write units.
 const LEADER_PER_ROW: Duration = Duration::from_micros(200);
@@ -176,15 +192,7 @@ mod tests {
     }
 
     fn pace(failover: u64, scan_interval: Option<u64>) -> ScanPace {
-        let leasing = Leasing {
-            failover: ms(failover),
-            ..Leasing::default()
-        };
-        let coordination = Coordination {
-            scan_interval: scan_interval.map(ms),
-            ..Coordination::default()
-        };
-        ScanPace::new(&coordination, &leasing)
+        ScanPace::new(ms(failover), scan_interval.map(ms))
     }
 
     #[test]
@@ -202,15 +210,7 @@ mod tests {
             ..sight
         };
         let private = |failover, scan_interval: Option<u64>| {
-            let leasing = Leasing {
-                failover: ms(failover),
-                ..Leasing::default()
-            };
-            let coordination = Coordination {
-                scan_interval: scan_interval.map(ms),
-                ..Coordination::default()
-            };
-            ScanPace::of_private_fleet(&coordination, &leasing)
+            ScanPace::of_private_fleet(ms(failover), scan_interval.map(ms))
         };
         let cases = [
             ("something to do", private(10_000, None), alone, 8_000),

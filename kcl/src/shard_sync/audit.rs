@@ -136,6 +136,9 @@ fn ranges_to_fill(shards: &ShardGraph, listing: &Listing) -> Vec<(LeaseKey, Hash
         .collect()
 }
 
+/// Ours: a look at the table serves the audits of so many streams.
+pub(crate) const STREAMS_AT_ONCE: usize = 25;
+
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{id, reference_graph, shard, tenths};

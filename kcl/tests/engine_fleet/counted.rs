@@ -1,8 +1,7 @@
 //! A lease table that counts what it is asked.
 
-use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -21,19 +20,24 @@ use crate::every_method::every_method;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counted {
     inner: MemoryLeaseStore,
-    requests: Arc<AtomicU64>,
+    requests: Arc<Mutex<BTreeMap<&'static str, u64>>>,
 }
 
 impl Counted {
     /// Requests to DynamoDB that this would have been: reading the table is one for each MiB, at 600 bytes a lease, and each row
     /// that the index names is read.
     pub(crate) fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
+        self.by_method().values().sum()
+    }
+
+    /// The same, by what the table was asked.
+    pub(crate) fn by_method(&self) -> BTreeMap<&'static str, u64> {
+        self.requests.lock().expect("no test panics with it").clone()
     }
 
     /// How the leases stand: with nobody, on their way, with a worker that does not read them; `reader` tells who reads a shard.
     pub(crate) async fn unread(&self, reads: impl Fn(&str, &str) -> bool) -> String {
-        let (mut vacant, mut moving, mut owners) = (0, 0, std::collections::BTreeMap::new());
+        let (mut vacant, mut moving, mut owners) = (0, 0, BTreeMap::new());
         for lease in self
             .inner
             .list()
@@ -54,8 +58,9 @@ impl Counted {
         format!("{vacant} nobody's, {moving} on their way, {away} not read by their {with} owners")
     }
 
-    fn add(&self, count: u64) {
-        self.requests.fetch_add(count, Ordering::Relaxed);
+    fn add(&self, method: &'static str, count: u64) {
+        let mut requests = self.requests.lock().expect("no test panics with it");
+        *requests.entry(method).or_default() += count;
     }
 }
 
@@ -114,7 +119,7 @@ macro_rules! counted {
                 Box::pin(async move {
                     sleep(ROUND_TRIP).await;
                     let answer = self.inner.$name($($arg),*).await;
-                    self.add(answer.as_ref().map_or(1, Pages::pages));
+                    self.add(stringify!($name), answer.as_ref().map_or(1, Pages::pages));
                     sleep(answer.as_ref().map_or(Duration::ZERO, Pages::lasts)).await;
                     answer
                 })

@@ -12,6 +12,7 @@ mod counted;
 #[path = "../../src/store/every_method.rs"]
 mod every_method;
 mod ledger;
+mod rest;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -19,7 +20,9 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_kinesis::primitives::Blob;
 use futures::future::join_all;
 use kcl::fleet::NewFleet;
-use kcl::{Consumer, ConsumerConfig, ConsumerHandle, RunError, RunSummary, ShardContext};
+use kcl::{
+    Consumer, ConsumerConfig, ConsumerHandle, RecordProcessorFactory, RunError, RunSummary, ShardContext,
+};
 use kinesis_local::InProcess;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -38,6 +41,7 @@ struct Scale {
     /// How many die, join, and are deployed at a time.
     churn: usize,
     led: NewFleet,
+    private: bool,
     idle: Duration,
     /// Whether the table has the index of owners.
     index: bool,
@@ -89,27 +93,32 @@ impl Fleet {
     fn join(&mut self) {
         let number = self.born;
         self.born += 1;
+        let consumer = self.consumer(number);
+        let handle = consumer.handle();
+        let mut task = JoinSet::new();
+        task.spawn(consumer.run());
+        self.workers.push(Running { number, handle, task });
+    }
+
+    fn consumer(&self, number: usize) -> Consumer<impl RecordProcessorFactory> {
         let start = self.start;
         let config = ConsumerConfig::builder("fleet", "sales")
             .worker_id(&name(number))
             .seed(number as u64)
             .failover(FAILOVER)
             .new_fleet(self.scale.led)
+            .private_fleet(self.scale.private)
             .index_of_owners(self.scale.index)
             .idle_between_reads(self.scale.idle)
             .wall_clock(move || SystemTime::UNIX_EPOCH + WALL + start.elapsed())
             .build()
             .unwrap();
         let ledger = self.ledger.clone();
-        let consumer = Consumer::builder(config)
+        Consumer::builder(config)
             .kinesis_client(self.local.kinesis_client())
             .lease_store(Arc::new(self.table.clone()))
             .build(move |shard: &ShardContext| ledger.processor(shard, number))
-            .unwrap();
-        let handle = consumer.handle();
-        let mut task = JoinSet::new();
-        task.spawn(consumer.run());
-        self.workers.push(Running { number, handle, task });
+            .unwrap()
     }
 
     /// Aborts the one in the middle of the list.
@@ -198,21 +207,30 @@ impl Fleet {
             );
         }
         let (covered, steady) = (covered.unwrap_or_else(|| since.elapsed()), since.elapsed());
-        self.tell(event, covered, steady, before);
+        self.tell(event, covered, steady, before, None);
         covered
     }
 
-    fn tell(&self, event: &str, covered: Duration, steady: Duration, before: (usize, u64)) {
+    /// `forecast`: how many requests a second were to be expected.
+    fn tell(
+        &self,
+        event: &str,
+        covered: Duration,
+        steady: Duration,
+        before: (usize, u64),
+        forecast: Option<f64>,
+    ) {
         let (least, most) = self.spread();
         let (begun, requests) = self.counts();
         let unread = self.ledger.pages().take_worst_unread();
         println!(
-            "{event:<28} all read {:>5.1} s (one shard unread {:>4.1} s at most), steady {:>5.1} s, {:>6} moves, {:>8.1} requests/s, {least}-{most} shards each",
+            "{event:<28} all read {:>5.1} s (one shard unread {:>4.1} s at most), steady {:>5.1} s, {:>6} moves, {:>8.1} requests/s{}, {least}-{most} shards each",
             covered.as_secs_f64(),
             unread.as_secs_f64(),
             steady.as_secs_f64(),
             begun - before.0,
             (requests - before.1) as f64 / steady.as_secs_f64().max(0.1),
+            forecast.map_or_else(String::new, |forecast| format!(" (forecast {forecast:.1})")),
         );
     }
 
@@ -246,9 +264,18 @@ async fn story(scale: Scale) {
     fleet.settle("start", since, before).await;
 
     fleet.pass(90).await;
-    let (since, before) = (Instant::now(), fleet.counts());
-    fleet.pass(30).await;
-    fleet.tell("30 s at rest", Duration::ZERO, since.elapsed(), before);
+    let (since, before, asked) = (Instant::now(), fleet.counts(), fleet.table.by_method());
+    // All heartbeats began together: a whole number of their periods.
+    fleet.pass(60).await;
+    let forecast = fleet.forecast().total().requests;
+    fleet.tell(
+        "60 s at rest",
+        Duration::ZERO,
+        since.elapsed(),
+        before,
+        Some(forecast),
+    );
+    fleet.tell_asked(&asked, since.elapsed());
     assert_eq!(fleet.counts().0, before.0, "a fleet at rest moves nothing");
 
     let (since, before) = (Instant::now(), fleet.counts());
@@ -281,7 +308,7 @@ async fn story(scale: Scale) {
                 .await,
         );
     }
-    fleet.tell("deploy of all", slowest, since.elapsed(), before);
+    fleet.tell("deploy of all", slowest, since.elapsed(), before, None);
 
     let put = fleet.put;
     fleet.pass(fleet.scale.idle.as_secs() * 2 + 5).await;
@@ -299,13 +326,13 @@ async fn story(scale: Scale) {
     assert_eq!(missing, 0);
 }
 
-fn in_virtual_time(scale: Scale) {
+fn in_virtual_time(story: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap()
-        .block_on(story(scale));
+        .block_on(story);
 }
 
 fn small(led: NewFleet) -> Scale {
@@ -314,6 +341,7 @@ fn small(led: NewFleet) -> Scale {
         workers: 6,
         churn: 2,
         led,
+        private: false,
         idle: Duration::from_secs(5),
         index: true,
         trace: false,
@@ -322,12 +350,12 @@ fn small(led: NewFleet) -> Scale {
 
 #[test]
 fn a_small_fleet_of_equals_lives_through_everything() {
-    in_virtual_time(small(NewFleet::TwoX));
+    in_virtual_time(story(small(NewFleet::TwoX)));
 }
 
 #[test]
 fn a_small_fleet_under_a_leader_lives_through_everything() {
-    in_virtual_time(small(NewFleet::ThreeX));
+    in_virtual_time(story(small(NewFleet::ThreeX)));
 }
 
 #[test]
@@ -343,14 +371,15 @@ fn a_hundred_workers_on_ten_thousand_shards() {
     ];
     let chosen = std::env::var("KCL_FLEET_STORIES").unwrap_or_else(|_| "led,each".to_owned());
     for (_, led, index) in stories.into_iter().filter(|(name, ..)| chosen.contains(name)) {
-        in_virtual_time(Scale {
+        in_virtual_time(story(Scale {
             shards: number("KCL_FLEET_SHARDS", 10_000),
             workers: workers as usize,
             churn: workers.div_ceil(10) as usize,
             led,
+            private: false,
             idle: Duration::from_secs(20),
             index,
             trace: std::env::var_os("KCL_FLEET_TRACE").is_some(),
-        });
+        }));
     }
 }

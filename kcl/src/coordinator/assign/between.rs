@@ -12,6 +12,7 @@ use crate::assign::Plan;
 use crate::assign::lookout::is_lookout;
 use crate::coordinator::shards::Shards;
 use crate::fleet::Assignment;
+use crate::lease::scan_pace::is_large;
 use crate::lease::{Lease, LeaseKey};
 use crate::process::keeper::chain;
 use crate::processor::RecordProcessorFactory;
@@ -72,18 +73,20 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
 
     /// Whether there is anything between two looks at the whole table.
     pub(super) fn looks_between(&self) -> bool {
-        self.sight.rows >= LARGE_TABLE
+        is_large(self.sight.rows)
     }
 
-    /// Whether this worker looks for all: where there is no leader who does, and who is given a lease finds it by the index.
+    /// Whether this worker looks for all: where others are there and no leader who does, and who is given a lease finds it by the
+    /// index.
     pub(super) fn is_on_lookout(&self, led: bool) -> bool {
         let me = self.shop.config.worker_id();
-        !led && self.indexed && self.company.is_none() && is_lookout(me, self.peers.noticing())
+        let for_all = !led && self.indexed && self.company.is_none() && !self.peers.is_empty();
+        for_all && is_lookout(me, self.peers.noticing())
     }
 
     pub(super) fn pace_between(&self) -> Duration {
         let led = self.membership.borrow().assignment() == Assignment::Leader;
-        self.pace.steady(0, led || self.in_company())
+        self.pace.between(led || self.in_company())
     }
 
     /// Others would be seen by a look at the whole table only, and something says that there is something to see.
@@ -119,8 +122,6 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
     }
 }
 
-/// Ours: smaller tables are read in about the time that the index takes to answer.
-const LARGE_TABLE: u32 = 250;
 /// Ours: a look at a thousand rows costs as many read units.
 const ROWS_AT_ONCE: usize = 128;
 /// Ours: as many as the rows that an index names.

@@ -83,11 +83,13 @@ impl<S: Source, F: RecordProcessorFactory> Assigner<S, F> {
         membership: Arc<Membership>,
         stop: CancellationToken,
     ) -> Self {
+        let failover = shop.config.leasing.failover;
+        let chosen = shop.config.coordination.scan_interval;
         Self {
             membership,
             pace: match shop.config.membership.private {
-                true => ScanPace::of_private_fleet(&shop.config.coordination, &shop.config.leasing),
-                false => ScanPace::new(&shop.config.coordination, &shop.config.leasing),
+                true => ScanPace::of_private_fleet(failover, chosen),
+                false => ScanPace::new(failover, chosen),
             },
             company: shop.config.membership.private.then(Company::default),
             rng: shop.config.rng("assign"),

@@ -172,4 +172,4 @@ fn units_of(table: &TableDescription) -> Option<ProvisionedThroughput> {
 }
 
 /// Ours: an index takes minutes to come, and a scan in the meantime costs little.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(30);

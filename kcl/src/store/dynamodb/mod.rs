@@ -35,6 +35,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use kinesis_aggregation::{HashKeyRange, ShardId};
 
+pub(crate) use self::index::LOOK_AGAIN as INDEX_LOOK;
 use self::index::{IndexUse, Learned};
 pub use self::names::TableNames;
 pub use self::policy::{PolicyScope, iam_policy, table_schema};
