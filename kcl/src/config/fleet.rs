@@ -104,7 +104,8 @@ impl ConsumerConfigBuilder {
     /// worker takes leases for itself. A table of more than 250 leases is read the less often the larger it is, each ten seconds
     /// with ten thousand; by the index a worker finds within a second what others gave to it, when they stop or when it has
     /// asked. Any KCL may use a table that has it. Needs the right to `dynamodb:UpdateTable`; asking it, where it is there, needs
-    /// `dynamodb:Query`. Under a leader it is always built. Default: no.
+    /// `dynamodb:Query`. Under a leader it is always built. Default: no;
+    /// a worker that would gain by it says so once in its log.
     pub fn index_of_owners(mut self, build: bool) -> Self {
         self.membership.index_of_owners = build;
         self

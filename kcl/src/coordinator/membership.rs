@@ -120,6 +120,7 @@ pub(super) async fn follow<S: Source, F: RecordProcessorFactory>(
     leads: watch::Receiver<bool>,
 ) -> RunError {
     let mut duties = DutyWatch::new(shop.config.membership.bake);
+    let mut advised = shop.config.membership.index_of_owners;
     loop {
         let fleet = membership.borrow().clone();
         let Some(pause) = fleet.watch() else {
@@ -155,6 +156,14 @@ pub(super) async fn follow<S: Source, F: RecordProcessorFactory>(
             continue;
         }
         build_index(&shop, &next, &survey).await;
+        if !advised && next.lacks_index(&survey) {
+            advised = true;
+            info!(
+                leases = survey.leases.len(),
+                "no index of owners: leases that change hands may wait for seconds until this worker looks at so large a table again; \
+                 `index_of_owners` has the index built"
+            );
+        }
         let leads = match next.assignment() {
             Assignment::Leader => *leads.borrow(),
             Assignment::Each => elected(&survey.leases) == Some(shop.config.worker_id()),

@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime};
 use super::error::FleetError;
 use super::identify::{Intent, identify};
 use super::migration::TableMigration;
-use super::rows::{Home, Survey};
+use super::rows::{Home, IndexState, Survey};
 use super::state::StateKind;
 use super::version::ClientVersion;
 use crate::lease::WorkerId;
+use crate::lease::scan_pace::is_large;
 
 /// What the tables say a fleet is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -229,6 +230,14 @@ impl Fleet {
             ClientVersion::UpgradeFrom2x => IndexUse::Build,
             ClientVersion::ThreeXWithRollback | ClientVersion::ThreeX => IndexUse::Ask,
         }
+    }
+
+    /// Whether hand-overs would be noticed sooner with an index that this fleet does not have built by itself: its table is so large
+    /// that workers seldom look at all of it.
+    pub(crate) fn lacks_index(&self, survey: &Survey) -> bool {
+        let rows = u32::try_from(survey.leases.len()).unwrap_or(u32::MAX);
+        let by_leases = self.heartbeats() == HeartbeatUse::EachLease && self.index() == IndexUse::Leave;
+        by_leases && survey.index == IndexState::Absent && is_large(rows)
     }
 
     /// How others see that this worker lives.

@@ -1,7 +1,7 @@
 use super::super::fixture::{
     follow, lease, me, of_ours, single_table, state, stored, three_tables, wall, with,
 };
-use super::super::{Assignment, HandOvers, Heartbeat, IndexUse};
+use super::super::{Assignment, HandOvers, Heartbeat, IndexState, IndexUse};
 use super::*;
 use crate::lease::LeaseKey;
 use crate::store::SkippedRow;
@@ -87,6 +87,37 @@ fn a_2x_fleet_is_joined_in_its_way_whatever_is_wished() {
             if held_back { 2 } else { 0 },
             "{setting:?}"
         );
+    }
+}
+
+#[test]
+fn a_large_table_without_an_index_is_worth_a_word() {
+    let seen = |rows: usize, index, intent: &Intent| {
+        let leases = (0..rows).map(|shard| of_ours(shard, "me")).collect();
+        let survey = Survey {
+            leases,
+            index,
+            ..Survey::default()
+        };
+        fleet(&survey, intent).lacks_index(&survey)
+    };
+    let alone = Intent {
+        new_fleet: NewFleet::TwoX,
+        ..follow()
+    };
+    let private = Intent {
+        private: true,
+        ..alone.clone()
+    };
+    for (rows, index, intent, expected) in [
+        (250, IndexState::Absent, &alone, true),
+        (249, IndexState::Absent, &alone, false),
+        (250, IndexState::Coming, &alone, false),
+        (250, IndexState::Active, &alone, false),
+        (250, IndexState::Absent, &follow(), false),
+        (250, IndexState::Absent, &private, false),
+    ] {
+        assert_eq!(seen(rows, index, intent), expected, "{rows} rows, {index:?}");
     }
 }
 
