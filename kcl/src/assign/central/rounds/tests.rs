@@ -1,4 +1,5 @@
 use super::*;
+use crate::lease::Lease;
 use crate::position::Checkpoint;
 use kinesis_aggregation::ShardId;
 
