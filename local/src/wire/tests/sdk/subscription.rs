@@ -5,7 +5,8 @@ use aws_sdk_kinesis::types as sdk;
 
 use super::super::super::*;
 use super::super::golden::{self, CONSUMER_ARN};
-use super::{Peer, assert_children, assert_records};
+use super::Peer;
+use super::records::{assert_children, assert_records};
 use crate::engine::api::SubscriptionEvent;
 use crate::engine::error::ServiceError;
 

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use kinesis_aggregation::ShardId;
-use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-use super::worker;
+use super::super::worker;
 use crate::assign::parents::Unfinished;
 use crate::assign::{Limits, Patience, Plan, Snapshot, plan};
 use crate::error::StoreError;
@@ -21,15 +20,19 @@ use crate::position::Checkpoint;
 use crate::store::memory::MemoryLeaseStore;
 use crate::store::{CheckpointUpdate, LeaseStore, Listing};
 
-const FAILOVER: Duration = Duration::from_secs(10);
+pub(super) const FAILOVER: Duration = Duration::from_secs(10);
+
 const PATIENCE: Patience = Patience {
     failover: FAILOVER,
     hand_over: Duration::from_secs(30),
     neglect: FAILOVER,
 };
-const TICK: Duration = Duration::from_millis(500);
+
+pub(super) const TICK: Duration = Duration::from_millis(500);
+
 /// Ticks from one plan of a worker to the next.
-const ROUND: usize = 4;
+pub(super) const ROUND: usize = 4;
+
 /// A dead worker is found out after a failover time; a hand-over to a dead worker takes one more, and a hand-over
 /// timeout if its holder is the slow kind. Each is followed by some rounds.
 const STEADY_WITHIN: usize = 240;
@@ -49,7 +52,7 @@ struct Worker {
     leaving: HashMap<LeaseKey, u32>,
 }
 
-struct Fleet {
+pub(super) struct Fleet {
     store: MemoryLeaseStore,
     now: Instant,
     rng: StdRng,
@@ -58,7 +61,7 @@ struct Fleet {
     born: usize,
     /// Dead workers' leases, as they believe: processing that has not noticed its death would go on until then.
     ghosts: Vec<(LeaseKey, Instant)>,
-    finishing: bool,
+    pub(super) finishing: bool,
 }
 
 impl Fleet {
@@ -66,7 +69,7 @@ impl Fleet {
         clippy::disallowed_methods,
         reason = "an arbitrary origin; time goes on by hand"
     )]
-    fn new(workers: usize, leases: usize, seed: u64) -> Self {
+    pub(super) fn new(workers: usize, leases: usize, seed: u64) -> Self {
         let store = MemoryLeaseStore::new();
         for number in 0..leases as u64 {
             let id = ShardId::from_number(number);
@@ -91,7 +94,7 @@ impl Fleet {
         fleet
     }
 
-    fn join(&mut self) {
+    pub(super) fn join(&mut self) {
         self.workers.push(Worker {
             id: worker(&format!("w{}", self.born)),
             observed: Observed::new(),
@@ -102,7 +105,7 @@ impl Fleet {
         self.born += 1;
     }
 
-    fn kill(&mut self, pick: usize) {
+    pub(super) fn kill(&mut self, pick: usize) {
         if self.workers.len() > 1 {
             let dead = self.workers.remove(pick % self.workers.len());
             self.ghosts
@@ -110,7 +113,7 @@ impl Fleet {
         }
     }
 
-    fn stop(&mut self, pick: usize) {
+    pub(super) fn stop(&mut self, pick: usize) {
         if self.workers.len() > 1 {
             let gone = self.workers.remove(pick % self.workers.len());
             for lease in gone.held.values() {
@@ -119,7 +122,7 @@ impl Fleet {
         }
     }
 
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         self.now += TICK;
         self.ticks += 1;
         self.renew_and_hand_over();
@@ -271,7 +274,7 @@ impl Fleet {
     }
 
     /// Each lease that may be processed is.
-    fn all_runs(&self) -> bool {
+    pub(super) fn all_runs(&self) -> bool {
         let listing = run(self.store.list());
         let open = Unfinished::of(&listing);
         let ready = listing
@@ -282,7 +285,7 @@ impl Fleet {
         ready.map(|lease| &lease.key).all(is_held)
     }
 
-    fn settle(&mut self) -> usize {
+    pub(super) fn settle(&mut self) -> usize {
         let start = self.ticks;
         while !self.is_steady() {
             self.tick();
@@ -303,131 +306,11 @@ impl Fleet {
             .collect()
     }
 
-    fn assert_rests(&mut self) {
+    pub(super) fn assert_rests(&mut self) {
         let owners = self.owners();
         for _ in 0..100 {
             self.tick();
         }
         assert_eq!(self.owners(), owners, "a steady fleet moves nothing");
     }
-}
-
-#[derive(Debug, Clone)]
-enum Event {
-    Join,
-    Kill(usize),
-    Stop(usize),
-    Wait(usize),
-    Finish(bool),
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        Just(Event::Join),
-        (0_usize..8).prop_map(Event::Kill),
-        (0_usize..8).prop_map(Event::Stop),
-        (1_usize..40).prop_map(Event::Wait),
-        any::<bool>().prop_map(Event::Finish),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
-
-    #[test]
-    fn comes_to_rest_after_any_history(
-        workers in 1_usize..6,
-        leases in 0_usize..40,
-        seed in any::<u64>(),
-        events in prop::collection::vec(event(), 0..15),
-    ) {
-        let mut fleet = Fleet::new(workers, leases, seed);
-        for event in events {
-            match event {
-                Event::Join => fleet.join(),
-                Event::Kill(pick) => fleet.kill(pick),
-                Event::Stop(pick) => fleet.stop(pick),
-                Event::Wait(ticks) => (0..ticks).for_each(|_| fleet.tick()),
-                Event::Finish(on) => fleet.finishing = on,
-            }
-        }
-        fleet.finishing = false;
-        fleet.settle();
-        fleet.assert_rests();
-    }
-}
-
-#[test]
-fn a_cold_fleet_is_spread_in_the_first_rounds() {
-    let mut fleet = Fleet::new(5, 40, 1);
-    let ticks = fleet.settle();
-    assert!(ticks <= 10 * ROUND, "{ticks} ticks");
-}
-
-#[test]
-fn a_newcomer_has_its_share_after_one_round_and_one_hand_over() {
-    let mut fleet = Fleet::new(1, 32, 2);
-    fleet.settle();
-    fleet.join();
-    let ticks = fleet.settle();
-    // A plan, the holder's next heartbeat (7 ticks), its slowness (at most 3), and a plan that finds the rows.
-    assert!(ticks <= ROUND + 7 + 3 + ROUND, "{ticks} ticks");
-    fleet.assert_rests();
-}
-
-#[test]
-fn a_dead_workers_leases_are_spread_after_the_failover_time() {
-    let mut fleet = Fleet::new(4, 32, 3);
-    fleet.settle();
-    fleet.kill(0);
-    let ticks = fleet.settle();
-    let failover = (FAILOVER.as_millis() / TICK.as_millis()) as usize;
-    assert!(
-        (failover..=failover + 2 * ROUND).contains(&ticks),
-        "{ticks} ticks"
-    );
-}
-
-#[test]
-fn who_joins_while_a_worker_is_being_missed_does_not_delay_its_leases() {
-    let failover = (FAILOVER.as_millis() / TICK.as_millis()) as usize;
-    for later in 0..failover {
-        let mut fleet = Fleet::new(3, 24, 6);
-        fleet.settle();
-        fleet.kill(0);
-        for tick in 0.. {
-            if tick == later {
-                fleet.join();
-            }
-            fleet.tick();
-            if fleet.all_runs() {
-                break;
-            }
-            // One round until the last heartbeat is seen, one until the silence is.
-            assert!(tick < failover + 2 * ROUND, "one joined {later} ticks later");
-        }
-        fleet.settle();
-        fleet.assert_rests();
-    }
-}
-
-#[test]
-fn a_stopped_workers_leases_are_spread_in_the_next_round() {
-    let mut fleet = Fleet::new(4, 32, 4);
-    fleet.settle();
-    fleet.stop(0);
-    let ticks = fleet.settle();
-    assert!(ticks <= ROUND, "{ticks} ticks");
-}
-
-#[test]
-fn a_rolling_deployment_never_stops_the_fleet() {
-    let mut fleet = Fleet::new(4, 32, 5);
-    fleet.settle();
-    for _ in 0..4 {
-        fleet.join();
-        fleet.stop(0);
-        fleet.settle();
-    }
-    fleet.assert_rests();
 }
