@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use super::Pipeline;
 use super::buffered::Buffered;
+use super::in_flight::InFlight;
 use super::isolation::Isolation;
 use super::landed::Landed;
-use super::settle::InFlight;
 use crate::error::DeliveryErrorKind;
 
 impl<T> Pipeline<T> {

@@ -20,9 +20,9 @@
 
 use std::collections::VecDeque;
 
+use super::in_flight::SentEntry;
 use super::lane::ShareId;
 use super::lanes::LaneId;
-use super::settle::SentEntry;
 use crate::failure::Failure;
 
 /// One refused request on its way to be resolved.

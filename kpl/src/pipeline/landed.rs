@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use super::Pipeline;
 use super::action::Stored;
-use super::settle::{Fate, SentEntry};
+use super::in_flight::SentEntry;
+use super::settle::Fate;
 use super::verdict::{self, Verdict};
 use crate::outcome::Attempt;
 

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use kinesis_aggregation::{HashKey, ShardId};
 
+use super::Pipeline;
 use super::action::EntryReply;
 use super::buffered::Buffered;
 use super::departures::Departures;
-use super::settle::SentEntry;
+use super::in_flight::SentEntry;
+use super::outbox::Outbox;
 use super::verdict::Verdict;
-use super::{Outbox, Pipeline};
 use crate::error::{DeliveryError, DeliveryErrorKind};
 use crate::failure::{Failure, FailureKind};
 use crate::metrics::counting::{DeliveredRecord, EntryEnd, FailedRecord, Meter, SentTo};

@@ -10,10 +10,10 @@
 //! ```
 //!
 //! There are four kinds of method. *Commands* from the application: [`put_since`](Pipeline::put_since),
-//! [`flush`](Pipeline::flush), [`abandon`](Pipeline::abandon). *Events* from the world: [`on_sent`](Pipeline::on_sent), [`on_shards`](Pipeline::on_shards),
-//! [`handle_timeout`](Pipeline::handle_timeout). *Work*: [`poll_action`](Pipeline::poll_action),
-//! [`poll_timeout`](Pipeline::poll_timeout). *Questions*: [`is_idle`](Pipeline::is_idle),
-//! [`outstanding`](Pipeline::outstanding). After any command or event, take all actions, then ask for the timeout.
+//! [`flush`](Pipeline::flush), [`abandon`](Pipeline::abandon). *Events* from the world: [`on_sent`](Pipeline::on_sent),
+//! [`on_shards`](Pipeline::on_shards), [`on_described`](Pipeline::on_described), [`handle_timeout`](Pipeline::handle_timeout).
+//! *Work*: [`poll_action`](Pipeline::poll_action), [`poll_timeout`](Pipeline::poll_timeout). *Questions*:
+//! [`is_idle`](Pipeline::is_idle), [`outstanding`](Pipeline::outstanding). After any command or event, take all actions, then ask for the timeout.
 //!
 //! `now` never goes back. Randomness comes from a seed, so the same calls give the same actions.
 
@@ -28,12 +28,14 @@ mod deadline_queue;
 mod departures;
 mod first_contact;
 mod flushes;
+mod in_flight;
 mod isolation;
 mod landed;
 mod lane;
 mod lanes;
 mod limiter;
 mod measure;
+mod outbox;
 mod pace;
 mod refused;
 mod retry_budget;
@@ -61,18 +63,17 @@ use rand::rngs::StdRng;
 use crate::config::{RetryPolicy, StreamConfig};
 use crate::error::DeliveryErrorKind;
 use crate::failure::Failure;
-use crate::metrics::counting::Meter;
 use crate::outcome::History;
 use crate::record::Record;
 use crate::stream::StreamName;
 use buffered::Buffered;
 use first_contact::FirstContact;
-use flushes::Flushes;
+use in_flight::InFlight;
 use isolation::Isolation;
 use landed::Landed;
 use lanes::Lanes;
+use outbox::Outbox;
 use refused::IsolationId;
-use settle::InFlight;
 use shard_map::{ShardMap, Trust};
 use summary::Summary;
 use terms::Terms;
@@ -106,14 +107,6 @@ pub(crate) struct Pipeline<T> {
     rng: StdRng,
 }
 
-/// What is to be told: outcomes and flushes.
-#[derive(Debug)]
-struct Outbox<T> {
-    actions: VecDeque<Action<T>>,
-    flushes: Flushes,
-    meter: Meter,
-}
-
 impl<T> Pipeline<T> {
     pub(crate) fn new(stream: StreamName, config: &StreamConfig, seed: u64) -> Self {
         Self {
@@ -131,11 +124,7 @@ impl<T> Pipeline<T> {
             isolations: BTreeMap::new(),
             refusing_until: None,
             policy: config.retry().clone(),
-            outbox: Outbox {
-                actions: VecDeque::new(),
-                flushes: Flushes::default(),
-                meter: Meter::default(),
-            },
+            outbox: Outbox::new(),
             rng: StdRng::seed_from_u64(seed),
         }
     }
@@ -367,35 +356,6 @@ impl<T> Pipeline<T> {
         let is_lost = matches!(self.map.trust(), Trust::Lost { .. });
         if is_lost && self.lanes.are_empty() && self.undecided.is_empty() {
             self.map.unwant();
-        }
-    }
-}
-
-impl<T> Outbox<T> {
-    /// The one place where a record gets its outcome.
-    fn complete(&mut self, number: u64, token: T, outcome: Outcome) {
-        self.flushes.on_outcome(number);
-        self.actions.push_back(Action::Complete(token, outcome));
-        self.tell_flushes();
-    }
-
-    fn give_up(&mut self, record: Buffered<T>, stream: &StreamName, kind: DeliveryErrorKind) {
-        let (number, hash_key, bytes) = (record.number, record.hash_key, record.record.size());
-        let (token, error) = record.give_up(stream, kind);
-        self.measure_failure(hash_key, bytes, &error);
-        self.complete(number, token, Err(error));
-    }
-
-    fn expire(&mut self, record: Buffered<T>, stream: &StreamName) {
-        let (number, hash_key, bytes) = (record.number, record.hash_key, record.record.size());
-        let (token, error) = record.expire(stream);
-        self.measure_failure(hash_key, bytes, &error);
-        self.complete(number, token, Err(error));
-    }
-
-    fn tell_flushes(&mut self) {
-        while let Some(id) = self.flushes.pop_done() {
-            self.actions.push_back(Action::Flushed(id));
         }
     }
 }

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::Pipeline;
 use super::action::Batch;
+use super::in_flight::SentEntry;
 use super::isolation::{Isolation, Step};
-use super::settle::{Fate, SentEntry, SharedHistory};
+use super::settle::{Fate, SharedHistory};
 use super::verdict;
 use crate::error::DeliveryErrorKind;
 use crate::failure::Failure;
