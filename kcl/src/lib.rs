@@ -72,7 +72,6 @@ pub mod shard_sync;
 pub mod store;
 pub mod streams;
 pub mod trace;
-pub mod worker_load;
 
 mod config;
 mod consumer;
@@ -87,13 +86,15 @@ mod shard;
 mod source;
 mod stream;
 mod text;
+mod worker_load;
 
 pub use by_record::{AckRecord, ReceivedRecord, RecordId, RecordStream};
 pub use config::{
     BatchOptions, CheckpointPolicy, ChildShards, ConsumerConfig, ConsumerConfigBuilder, Diversion,
-    InitialPosition, KCL_SETTINGS, KclConnection, KclProperties, MetricsConfig, MetricsDimension,
-    MetricsLevel, NoteKind, OnDeadline, OnRecreated, OnStray, OnTrimmed, ProcessingFailure, PropertiesError,
-    PropertyNote, RecordOptions, RecordOptionsBuilder, Retrieval, ShardStart, StreamTracker,
+    EscapeError, InitialPosition, KCL_SETTINGS, KclConnection, KclProperties, MetricsConfig,
+    MetricsDimension, MetricsLevel, NoteKind, OnDeadline, OnRecreated, OnStray, OnTrimmed, ProcessingFailure,
+    PropertiesError, PropertyNote, RecordOptions, RecordOptionsBuilder, Retrieval, ShardStart, StreamTracker,
+    ValueError,
 };
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerHandle, RunEnd, RunSummary};
 pub use error::{BoxError, CheckpointError, ConfigError, RunError, StoreError};

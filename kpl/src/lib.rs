@@ -81,10 +81,10 @@ mod stream;
 mod typed;
 
 pub use config::{
-    AdaptiveRate, Aggregation, KPL_SETTINGS, KplConnection, KplProperties, KplProxy, MetricsConfig,
-    MetricsDimension, MetricsGranularity, MetricsLevel, NoteKind, Ordering, OuterKey, ProducerConfig,
-    ProducerConfigBuilder, PropertiesError, PropertyNote, RateLimit, RetryBudget, RetryPolicy, RetryRule,
-    StreamConfig,
+    AdaptiveRate, Aggregation, EscapeError, KPL_SETTINGS, KplConnection, KplProperties, KplProxy,
+    MetricsConfig, MetricsDimension, MetricsGranularity, MetricsLevel, NoteKind, Ordering, OuterKey,
+    ProducerConfig, ProducerConfigBuilder, PropertiesError, PropertyNote, RateLimit, RetryBudget,
+    RetryPolicy, RetryRule, StreamConfig, ValueError,
 };
 pub use dead_letter::{
     DeadLetter, DeadLetterReceiver, DeadLetterSender, DeadLetters, ReceiverGone, dead_letter_channel,

@@ -23,6 +23,7 @@ pub struct Value<'a> {
 
 /// A value that its setting cannot have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ValueError {
     /// A number is none, or out of its range.
     #[error("line {line}: {setting} is {value:?}, allowed are {min} to {max}")]

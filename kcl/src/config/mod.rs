@@ -41,7 +41,10 @@ pub(crate) use positions::Positions;
 pub use positions::{OnTrimmed, ShardStart};
 pub(crate) use processing::Processing;
 pub use processing::ProcessingFailure;
-pub use properties::{KCL_SETTINGS, KclConnection, KclProperties, NoteKind, PropertiesError, PropertyNote};
+pub use properties::{
+    EscapeError, KCL_SETTINGS, KclConnection, KclProperties, NoteKind, PropertiesError, PropertyNote,
+    ValueError,
+};
 pub use records::{BatchOptions, OnDeadline, RecordOptions, RecordOptionsBuilder};
 pub use recreated::OnRecreated;
 pub(crate) use retrieval::Reads;

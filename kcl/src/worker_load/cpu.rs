@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 /// A text of the system that does not say what it should.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{file}` does not hold {expected}")]
-pub struct Unreadable {
+pub(crate) struct Unreadable {
     /// Which file.
-    pub file: &'static str,
+    pub(crate) file: &'static str,
     /// What was looked for.
-    pub expected: &'static str,
+    pub(crate) expected: &'static str,
 }
 
 /// Processor time used up to a moment, and how much could be used.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Reading {
+pub(crate) enum Reading {
     /// Time used by a control group, since it began.
     Group {
         /// Used, by all threads together.
@@ -37,7 +37,7 @@ impl Reading {
     /// Utilisation between two readings, in percent, 100 at most. `None`: nothing can be said, because no time passed, or
     /// a counter went back.
     #[must_use]
-    pub fn since(&self, before: &Self) -> Option<f64> {
+    pub(crate) fn since(&self, before: &Self) -> Option<f64> {
         let percent = match (before, self) {
             (Self::Group { used: u0, at: t0, .. }, Self::Group { used, processors, at }) => {
                 let passed = at.checked_duration_since(*t0)?.as_secs_f64();
@@ -59,7 +59,7 @@ impl Reading {
 ///
 /// # Errors
 /// When there is no `usage_usec`.
-pub fn cgroup2_usage(cpu_stat: &str) -> Result<Duration, Unreadable> {
+pub(crate) fn cgroup2_usage(cpu_stat: &str) -> Result<Duration, Unreadable> {
     cpu_stat
         .lines()
         .find_map(|line| line.strip_prefix("usage_usec "))
@@ -75,7 +75,7 @@ pub fn cgroup2_usage(cpu_stat: &str) -> Result<Duration, Unreadable> {
 ///
 /// # Errors
 /// When it is not two numbers, or `max` and a number.
-pub fn cgroup2_quota(cpu_max: &str) -> Result<Option<f64>, Unreadable> {
+pub(crate) fn cgroup2_quota(cpu_max: &str) -> Result<Option<f64>, Unreadable> {
     let odd = Unreadable {
         file: "cpu.max",
         expected: "a quota and a period",
@@ -98,7 +98,7 @@ pub fn cgroup2_quota(cpu_max: &str) -> Result<Option<f64>, Unreadable> {
 ///
 /// # Errors
 /// When it is not a number.
-pub fn cgroup1_usage(cpuacct_usage: &str) -> Result<Duration, Unreadable> {
+pub(crate) fn cgroup1_usage(cpuacct_usage: &str) -> Result<Duration, Unreadable> {
     let nanos = cpuacct_usage.trim().parse().map_err(|_| Unreadable {
         file: "cpuacct.usage",
         expected: "a number",
@@ -110,7 +110,7 @@ pub fn cgroup1_usage(cpuacct_usage: &str) -> Result<Duration, Unreadable> {
 ///
 /// # Errors
 /// When one of them is not a number, or the period is 0.
-pub fn cgroup1_quota(quota: &str, period: &str) -> Result<Option<f64>, Unreadable> {
+pub(crate) fn cgroup1_quota(quota: &str, period: &str) -> Result<Option<f64>, Unreadable> {
     let number = |text: &str, file| {
         text.trim().parse::<f64>().map_err(|_| Unreadable {
             file,
@@ -135,7 +135,7 @@ pub fn cgroup1_quota(quota: &str, period: &str) -> Result<Option<f64>, Unreadabl
 ///
 /// # Errors
 /// When it is not such a list, or an empty one.
-pub fn cpuset_count(list: &str) -> Result<u32, Unreadable> {
+pub(crate) fn cpuset_count(list: &str) -> Result<u32, Unreadable> {
     let odd = Unreadable {
         file: "cpuset.cpus",
         expected: "a list of processors",
@@ -159,7 +159,7 @@ pub fn cpuset_count(list: &str) -> Result<u32, Unreadable> {
 ///
 /// # Errors
 /// When the line is missing or has fewer numbers.
-pub fn proc_stat(text: &str) -> Result<Reading, Unreadable> {
+pub(crate) fn proc_stat(text: &str) -> Result<Reading, Unreadable> {
     let odd = || Unreadable {
         file: "/proc/stat",
         expected: "a line `cpu` of five numbers",

@@ -5,7 +5,7 @@ use serde_json::Value;
 /// An answer of the metadata endpoint that does not say what it should.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum MetadataError {
+pub(crate) enum MetadataError {
     /// It is not JSON.
     #[error("the answer of {path} is not json")]
     Json {
@@ -27,13 +27,13 @@ pub enum MetadataError {
 
 /// One answer of `/stats`: times since the container began, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Stats {
+pub(crate) struct Stats {
     /// Used by the container.
-    pub used: u64,
+    pub(crate) used: u64,
     /// Used by the whole host, all processors together.
-    pub host: u64,
+    pub(crate) host: u64,
     /// The host's processors.
-    pub processors: f64,
+    pub(crate) processors: f64,
 }
 
 impl Stats {
@@ -41,7 +41,7 @@ impl Stats {
     ///
     /// # Errors
     /// When it is not JSON or lacks one of the numbers.
-    pub fn parse(text: &str) -> Result<Self, MetadataError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, MetadataError> {
         let json = parse(text, STATS)?;
         let number = |pointer: &str, field| {
             json.pointer(pointer)
@@ -63,7 +63,7 @@ impl Stats {
     ///
     /// As KCL: a host that used no time at all counts as full.
     #[must_use]
-    pub fn since(&self, before: &Self, limit: f64) -> f64 {
+    pub(crate) fn since(&self, before: &Self, limit: f64) -> f64 {
         let host = self.host.saturating_sub(before.host) as f64;
         let used = self.used.saturating_sub(before.used) as f64;
         if host <= 0.0 {
@@ -85,7 +85,7 @@ impl Stats {
 ///
 /// # Errors
 /// When the answer is not JSON, or does not name this container.
-pub fn limit(task: &str, container: &str, processors: f64) -> Result<f64, MetadataError> {
+pub(crate) fn limit(task: &str, container: &str, processors: f64) -> Result<f64, MetadataError> {
     let json = parse(task, TASK)?;
     let task_limit = json
         .pointer("/Limits/CPU")
@@ -116,7 +116,7 @@ pub fn limit(task: &str, container: &str, processors: f64) -> Result<f64, Metada
 ///
 /// # Errors
 /// When the answer is not JSON or has none.
-pub fn container_id(container: &str) -> Result<String, MetadataError> {
+pub(crate) fn container_id(container: &str) -> Result<String, MetadataError> {
     let json = parse(container, CONTAINER)?;
     let id = json.get("DockerId").and_then(Value::as_str);
     id.map(str::to_owned).ok_or(MetadataError::Field {

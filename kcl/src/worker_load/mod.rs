@@ -7,8 +7,8 @@
 //!  bytes delivered ──> Throughput ──────────────────────────────────────────────> the lease row's throughputKBps
 //! ```
 
-pub mod cpu;
-pub mod ecs;
-pub mod platform;
-pub mod samples;
-pub mod throughput;
+pub(crate) mod cpu;
+pub(crate) mod ecs;
+pub(crate) mod platform;
+pub(crate) mod samples;
+pub(crate) mod throughput;

@@ -2,23 +2,23 @@
 
 /// What can be seen of the surroundings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Surroundings {
+pub(crate) struct Surroundings {
     /// `ECS_CONTAINER_METADATA_URI_V4`.
-    pub ecs_metadata_uri: Option<String>,
+    pub(crate) ecs_metadata_uri: Option<String>,
     /// Whether there is a Kubernetes service account token.
-    pub kubernetes_token: bool,
+    pub(crate) kubernetes_token: bool,
     /// Whether `/sys/fs/cgroup/cpu.stat` is there (version 2).
-    pub cgroup2: bool,
+    pub(crate) cgroup2: bool,
     /// Whether `/sys/fs/cgroup/cpu,cpuacct/cpuacct.usage` is there (version 1).
-    pub cgroup1: bool,
+    pub(crate) cgroup1: bool,
     /// Whether the instance metadata service answered: this is EC2.
-    pub instance_metadata: bool,
+    pub(crate) instance_metadata: bool,
 }
 
 /// Where to look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Platform {
+pub(crate) enum Platform {
     /// An ECS task: its metadata endpoint.
     Ecs {
         /// Its address.
@@ -36,7 +36,7 @@ pub enum Platform {
 
 /// The first that fits, in KCL's order: ECS, EKS, EC2.
 #[must_use]
-pub fn detect(seen: &Surroundings) -> Platform {
+pub(crate) fn detect(seen: &Surroundings) -> Platform {
     match (&seen.ecs_metadata_uri, seen.kubernetes_token) {
         (Some(uri), _) if !uri.is_empty() => Platform::Ecs { uri: uri.clone() },
         (_, true) if seen.cgroup2 => Platform::Cgroup2,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 /// The samples since the last report, and the averages of the last reports.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Samples {
+pub(crate) struct Samples {
     pending: VecDeque<f64>,
     averages: VecDeque<f64>,
 }
@@ -12,12 +12,12 @@ pub struct Samples {
 impl Samples {
     /// Nothing sampled yet.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Takes in one sample, in percent; `None`: it failed. Of more than 300 the oldest are forgotten.
-    pub fn on_sample(&mut self, percent: Option<f64>) {
+    pub(crate) fn on_sample(&mut self, percent: Option<f64>) {
         let Some(percent) = percent.filter(|percent| percent.is_finite()) else {
             return;
         };
@@ -29,7 +29,7 @@ impl Samples {
 
     /// What to report now: the last averages, the oldest first, 10 at most, in 6 decimals; -1 for an interval without
     /// a good sample. Sampling begins anew.
-    pub fn report(&mut self) -> Vec<f64> {
+    pub(crate) fn report(&mut self) -> Vec<f64> {
         let average = match self.pending.len() {
             0 => FAILED,
             count => {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Bytes handed to one shard's processor, by interval between two heartbeats, or checkpoints in their place.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Throughput {
+pub(crate) struct Throughput {
     smooth: Option<f64>,
     bytes: u64,
     since: Instant,
@@ -13,7 +13,7 @@ pub struct Throughput {
 impl Throughput {
     /// A lease acquired at `now`. `stored`: what its row says, from its holder before.
     #[must_use]
-    pub fn new(stored: Option<f64>, now: Instant) -> Self {
+    pub(crate) fn new(stored: Option<f64>, now: Instant) -> Self {
         Self {
             smooth: stored.filter(|kib| kib.is_finite() && *kib >= 0.0),
             bytes: 0,
@@ -22,13 +22,13 @@ impl Throughput {
     }
 
     /// So many bytes were handed to the processor, counted as KCL does: after aggregates were taken apart.
-    pub fn on_bytes(&mut self, bytes: u64) {
+    pub(crate) fn on_bytes(&mut self, bytes: u64) {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
     /// The value to write with a checkpoint sent at `now`: a new one only when `period`, the time between two heartbeats, has
     /// passed since the last. Checkpoints put heartbeats off, and come too often to measure between each two of them.
-    pub fn at_checkpoint(&mut self, now: Instant, period: Duration) -> Option<f64> {
+    pub(crate) fn at_checkpoint(&mut self, now: Instant, period: Duration) -> Option<f64> {
         match now.saturating_duration_since(self.since) >= period {
             true => self.at_heartbeat(now),
             false => self.smooth,
@@ -37,7 +37,7 @@ impl Throughput {
 
     /// The value to write with the heartbeat sent at `now`, in KiB/s and 6 decimals. Each interval counts as much as all
     /// before it (KCL: a moving average of weight 0.5).
-    pub fn at_heartbeat(&mut self, now: Instant) -> Option<f64> {
+    pub(crate) fn at_heartbeat(&mut self, now: Instant) -> Option<f64> {
         let passed = now.saturating_duration_since(self.since);
         if passed >= LEAST_INTERVAL {
             let rate = self.bytes as f64 / 1024.0 / passed.as_secs_f64();

@@ -20,7 +20,8 @@ pub use builder::ProducerConfigBuilder;
 pub use choices::{AdaptiveRate, Aggregation, Ordering, OuterKey, RateLimit};
 pub use metrics::{MetricsConfig, MetricsDimension, MetricsGranularity, MetricsLevel};
 pub use properties::{
-    KPL_SETTINGS, KplConnection, KplProperties, KplProxy, NoteKind, PropertiesError, PropertyNote,
+    EscapeError, KPL_SETTINGS, KplConnection, KplProperties, KplProxy, NoteKind, PropertiesError,
+    PropertyNote, ValueError,
 };
 pub(crate) use retry::Waits;
 pub use retry::{RetryBudget, RetryPolicy, RetryRule};

@@ -24,32 +24,9 @@ pub enum PropertiesError {
     /// The text is not of Java's syntax.
     #[error(transparent)]
     Escape(#[from] EscapeError),
-    /// A number is none, or out of its range.
-    #[error("line {line}: {setting} is {value:?}, allowed are {min} to {max}")]
-    Number {
-        /// The line, from 1.
-        line: usize,
-        /// The setting.
-        setting: &'static str,
-        /// What stands there.
-        value: String,
-        /// The least allowed.
-        min: u64,
-        /// The most allowed.
-        max: u64,
-    },
-    /// A text is none of those allowed.
-    #[error("line {line}: {setting} is {value:?}, expected {expected}")]
-    Text {
-        /// The line, from 1.
-        line: usize,
-        /// The setting.
-        setting: &'static str,
-        /// What stands there.
-        value: String,
-        /// What could.
-        expected: &'static str,
-    },
+    /// A value is none that its setting may have.
+    #[error(transparent)]
+    Value(#[from] ValueError),
     /// The KCL needs this too.
     #[error("{setting} is not set")]
     Missing {
@@ -59,35 +36,4 @@ pub enum PropertiesError {
     /// Each value may be as it is, but not together with the others, or not here.
     #[error("the settings do not go together")]
     Config(#[from] ConfigError),
-}
-
-impl From<ValueError> for PropertiesError {
-    fn from(error: ValueError) -> Self {
-        match error {
-            ValueError::Number {
-                line,
-                setting,
-                value,
-                min,
-                max,
-            } => Self::Number {
-                line,
-                setting,
-                value,
-                min,
-                max,
-            },
-            ValueError::Text {
-                line,
-                setting,
-                value,
-                expected,
-            } => Self::Text {
-                line,
-                setting,
-                value,
-                expected,
-            },
-        }
-    }
 }

@@ -12,7 +12,7 @@ mod tests;
 use std::path::Path;
 
 pub use error::PropertiesError;
-pub use kinesis_properties::{NoteKind, PropertyNote};
+pub use kinesis_properties::{EscapeError, NoteKind, PropertyNote, ValueError};
 pub use settings::KCL_SETTINGS;
 
 use super::{ConsumerConfig, ConsumerConfigBuilder};

@@ -1,7 +1,7 @@
 //! The properties file of the Kinesis Producer Library (KPL), read into our settings.
 
 mod connection;
-mod note;
+mod error;
 mod settings;
 
 #[cfg(test)]
@@ -10,7 +10,8 @@ mod tests;
 use std::path::Path;
 
 pub use connection::{KplConnection, KplProxy};
-pub use note::{NoteKind, PropertiesError, PropertyNote};
+pub use error::PropertiesError;
+pub use kinesis_properties::{EscapeError, NoteKind, PropertyNote, ValueError};
 pub use settings::KPL_SETTINGS;
 
 use super::ProducerConfig;

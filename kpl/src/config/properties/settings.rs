@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use kinesis_properties::{Notes, Property, Value, ValueError};
+use kinesis_properties::{NoteKind, Notes, Property, PropertyNote, Value, ValueError};
 
 use super::connection::{KplConnection, host, port, region};
-use super::note::{NoteKind, PropertiesError, PropertyNote};
+use super::error::PropertiesError;
 use crate::config::{
     Aggregation, MetricsConfig, MetricsGranularity, MetricsLevel, ProducerConfig, ProducerConfigBuilder,
     RateLimit, RetryPolicy, StreamConfig,

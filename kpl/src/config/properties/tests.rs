@@ -180,7 +180,7 @@ fn what_the_kpl_refuses_is_refused_with_its_line() {
     for line in lines {
         let error = ProducerConfig::from_kpl_properties(&format!("\n{line}\n")).expect_err(line);
         assert!(
-            matches!(error, PropertiesError::Number { line: 2, .. }),
+            matches!(error, PropertiesError::Value(ValueError::Number { line: 2, .. })),
             "{line}: {error}"
         );
     }
@@ -199,7 +199,7 @@ fn what_the_kpl_refuses_is_refused_with_its_line() {
     for line in lines {
         let error = ProducerConfig::from_kpl_properties(&format!("\n{line}\n")).expect_err(line);
         assert!(
-            matches!(error, PropertiesError::Text { line: 2, .. }),
+            matches!(error, PropertiesError::Value(ValueError::Text { line: 2, .. })),
             "{line}: {error}"
         );
     }
