@@ -28,6 +28,7 @@ mod ladder;
 mod loads;
 mod model;
 mod relieve;
+mod rows;
 mod settings;
 mod vacant;
 

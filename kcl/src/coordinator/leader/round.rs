@@ -12,12 +12,12 @@ use tracing::{debug, info, warn};
 
 use super::{Leader, now};
 use crate::assign::Patience;
-use crate::assign::central::liveness::{GaugeHistory, WorkerReport};
+use crate::assign::central::Settings;
+use crate::assign::central::liveness::WorkerReport;
 use crate::assign::central::rounds::{RoundSettings, Step, Unless};
-use crate::assign::central::{GaugeKind, Settings};
 use crate::config::ChildShards;
 use crate::error::StoreError;
-use crate::fleet::{Home, SeparateTables, WorkerStats, epoch_seconds, newest_workers};
+use crate::fleet::{Home, SeparateTables, epoch_seconds, newest_workers};
 use crate::lease::scan_pace::leaders_next;
 use crate::lease::{Lease, LeaseKey, WorkerId};
 use crate::metrics::Metric;
@@ -64,7 +64,7 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
         };
         let separate = elsewhere.as_ref().and_then(SeparateTables::rows);
         let stats = newest_workers(&contents.beside, separate);
-        let reports: Vec<WorkerReport> = stats.iter().map(|row| report_of(row)).collect();
+        let reports: Vec<WorkerReport> = stats.iter().map(|row| WorkerReport::of_row(row)).collect();
         let wall = epoch_seconds(self.shop.config.wall_clock.now());
         let listing = &contents.listing;
         let unfettered = match self.shop.config.children {
@@ -175,31 +175,6 @@ async fn carry_out_one(
         }
     }
     Ok(None)
-}
-
-fn report_of(stats: &WorkerStats) -> WorkerReport {
-    let gauge = |(name, values): (&String, &Vec<f64>)| GaugeHistory {
-        kind: gauge_kind(name),
-        values: values.clone(),
-        limit: stats.ranges.get(name).and_then(|range| range.first()).copied(),
-    };
-    WorkerReport {
-        worker: stats.worker.clone(),
-        updated_at: stats.updated_at_s,
-        gauges: stats.metrics.iter().map(gauge).collect(),
-    }
-}
-
-/// Source: KCL 3.x, `WorkerMetricType`: short names. What is not known is taken for one more measure of throughput, as the
-/// neutral one.
-fn gauge_kind(short_name: &str) -> GaugeKind {
-    match short_name {
-        "C" => GaugeKind::Cpu,
-        "M" => GaugeKind::Memory,
-        "NI" => GaugeKind::NetworkIn,
-        "NO" => GaugeKind::NetworkOut,
-        _ => GaugeKind::Throughput,
-    }
 }
 
 pub(super) fn round_settings<S, F>(shop: &Workshop<S, F>) -> RoundSettings {

@@ -2,24 +2,26 @@
 //!
 //! Whatever is wrong with one stream is told, shown, and tried again later; it holds up no other.
 
+mod ask;
+mod list;
+mod tell;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
+use self::ask::{Answer, ask_about};
 use super::audit::create_missing;
 use super::membership::Membership;
 use crate::config::Several;
-use crate::error::{BoxError, StoreError};
+use crate::error::StoreError;
 use crate::events::ConsumerEvent;
 use crate::fleet::Assignment;
 use crate::health::{ConsumerState, StreamPhase};
@@ -28,15 +30,11 @@ use crate::metrics::Metric;
 use crate::process::hands::Workshop;
 use crate::process::keeper::chain;
 use crate::processor::RecordProcessorFactory;
-use crate::shard_sync::Shard;
-use crate::shard_sync::coverage::is_covered;
-use crate::shard_sync::view::rows_of;
 use crate::source::Source;
 use crate::source::failure::{Failure, Kind};
 use crate::store::Listing;
-use crate::streams::directory::Directory;
-use crate::streams::listed::{StreamConfig, StreamTarget};
-use crate::streams::roster::{Cadence, Described, Roster};
+use crate::streams::listed::StreamTarget;
+use crate::streams::roster::{Cadence, Roster};
 use crate::streams::tracker::Change;
 
 /// What is needed to follow a list of streams.
@@ -90,9 +88,6 @@ struct Follower<S, F> {
     list_failures: u32,
 }
 
-/// What was found out about one stream.
-type Answer = (StreamTarget, Result<(Described, Option<Vec<Shard>>), Failure>);
-
 impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
     async fn run(mut self) {
         let doubts = self.desk.shop.source.doubts();
@@ -129,63 +124,6 @@ impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
 
     fn failover(&self) -> Duration {
         self.desk.shop.config.leasing.failover
-    }
-
-    /// Has the application say what it wants to be read. How long until it is asked again.
-    async fn ask_for_list(&mut self) -> Duration {
-        let interval = self.desk.several.settings.interval;
-        // The user's code, which may block its thread or panic.
-        let mut asking = JoinSet::new();
-        let list = AssertUnwindSafe(self.desk.several.list()).catch_unwind();
-        asking.spawn_on(list, &self.desk.floor);
-        let patience = interval.max(LIST_PATIENCE);
-        let listed: Result<Vec<StreamConfig>, BoxError> = match timeout(patience, asking.join_next()).await {
-            Ok(Some(Ok(Ok(listed)))) => listed,
-            Ok(_) => Err("the tracker panicked".into()),
-            Err(_) => Err(format!("the tracker did not answer in {patience:?}").into()),
-        };
-        match listed {
-            Ok(list) => {
-                self.list_failures = 0;
-                self.take_list(list);
-                interval
-            }
-            Err(error) => {
-                let pause = (RETRY * (1 << self.list_failures.min(10))).min(interval);
-                self.list_failures += 1;
-                let error = chain(&*error);
-                warn!(
-                    error,
-                    elapsed_ms = pause.as_millis(),
-                    "streams cannot be listed, the last list stays in force"
-                );
-                self.ring(ConsumerEvent::StreamListFailed { error });
-                pause
-            }
-        }
-    }
-
-    fn take_list(&mut self, list: Vec<StreamConfig>) {
-        let region = self.desk.shop.source.region();
-        let is_elsewhere = |config: &StreamConfig| match (config.target(), &region) {
-            (StreamTarget::Arn(arn), Some(region)) => arn.region() != region,
-            _ => false,
-        };
-        let (elsewhere, here): (Vec<_>, Vec<_>) = list.into_iter().partition(is_elsewhere);
-        for config in elsewhere {
-            let target = config.target();
-            self.show(target, StreamPhase::OtherRegion);
-            if self.refused.insert(target.clone()) {
-                warn!(stream = %target, "stream is in another region, it takes a consumer of its own");
-                self.ring(ConsumerEvent::StreamFailed {
-                    stream: target.clone(),
-                    operation: "region",
-                    code: "OtherRegion".to_owned(),
-                    retry_in: None,
-                });
-            }
-        }
-        self.roster.on_list(&here, Instant::now().into_std());
     }
 
     /// Asks about the streams that are due, several at a time, and acts on each answer as it comes.
@@ -282,21 +220,6 @@ impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
         self.publish();
     }
 
-    fn fail(&self, target: &StreamTarget, phase: StreamPhase, retry_in: Option<Duration>) {
-        let (operation, code) = match &phase {
-            StreamPhase::Failing { operation, code } => (*operation, code.clone()),
-            _ => ("DescribeStreamSummary", "ResourceNotFoundException".to_owned()),
-        };
-        if self.show(target, phase) {
-            self.ring(ConsumerEvent::StreamFailed {
-                stream: target.clone(),
-                operation,
-                code,
-                retry_in,
-            });
-        }
-    }
-
     /// Acts on what is known: which streams are read from now on, which are left, whose leases go.
     async fn settle(&mut self, table: &Listing) -> Result<(), StoreError> {
         let in_table: BTreeSet<StreamId> = table
@@ -338,29 +261,6 @@ impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
                     self.condemned.entry(stream).or_insert_with(Instant::now);
                 }
             }
-        }
-    }
-
-    /// Tells all tasks which streams are read.
-    fn publish(&self) {
-        let reading = Directory::Several(self.roster.reading());
-        let changed = self.desk.shop.streams.send_if_modified(|directory| {
-            let changed = *directory != reading;
-            if changed {
-                *directory = reading;
-            }
-            changed
-        });
-        if changed {
-            self.desk.news.notify_one();
-        }
-        if let Some(board) = self.desk.board.upgrade() {
-            let is_known = |target: &StreamTarget| self.roster.knows(target) || self.refused.contains(target);
-            board.send_if_modified(|state| {
-                let before = state.streams.len();
-                state.streams.retain(|target, _| is_known(target));
-                state.streams.len() != before
-            });
         }
     }
 
@@ -432,48 +332,12 @@ impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
         self.table = Some((Instant::now(), Arc::clone(&table)));
         Ok(table)
     }
-
-    fn ring(&self, event: ConsumerEvent) {
-        self.desk.shop.bell.ring(event);
-    }
-
-    /// Whether that is news.
-    fn show(&self, target: &StreamTarget, phase: StreamPhase) -> bool {
-        let Some(board) = self.desk.board.upgrade() else {
-            return false;
-        };
-        board.send_if_modified(|state| state.streams.insert(target.clone(), phase.clone()) != Some(phase))
-    }
-}
-
-/// Finds out what a stream is, and which shards it has if some may lack a lease.
-async fn ask_about<S: Source, F>(
-    shop: Arc<Workshop<S, F>>,
-    target: StreamTarget,
-    table: Arc<Listing>,
-    synced: Option<StreamId>,
-) -> Answer {
-    let found = async {
-        let described = shop.source.describe(&target).await?;
-        if synced.as_ref() == Some(&described.id) || is_covered(&rows_of(Some(&described.id), &table)) {
-            return Ok((described, None));
-        }
-        let position = shop.config.initial_position();
-        let stream =
-            crate::stream::Stream::one_of_several(described.id.clone(), described.arn.clone(), position);
-        let shards = shop.source.list_shards(&stream).await?;
-        Ok((described, Some(shards)))
-    };
-    let found = found.await;
-    (target, found)
 }
 
 /// Ours: after a first failure.
 const RETRY: Duration = Duration::from_secs(1);
 /// Ours: a line each so many attempts.
 const LOUD_AFTER: u32 = 12;
-/// Ours: a request of the tracker's own.
-const LIST_PATIENCE: Duration = Duration::from_secs(10);
 /// Ours: a stream that does not answer holds up no other.
 const ASKED_AT_ONCE: usize = 8;
 /// Ours: what is written in consequence has conditions of its own.
