@@ -49,7 +49,7 @@ pub(crate) enum Tickets {
 pub(crate) async fn ours(case: &Case, fate: Tickets) -> Result<Figures, BoxError> {
     let recorder = Recorder::default();
     let workload = case.workload();
-    let producer = producer(case, &recorder)?;
+    let producer = producer(case, &recorder, Aggregation::Enabled)?;
     let stream = producer.stream(&StreamName::new(case.stream.as_str())?);
     let mut events = Events::new(workload.size, SEED);
 
@@ -79,30 +79,21 @@ pub(crate) async fn ours(case: &Case, fate: Tickets) -> Result<Figures, BoxError
 
 /// Puts the workload through kpl as one stream, and looks at every outcome.
 pub(crate) async fn put_all(case: &Case) -> Result<Figures, BoxError> {
-    let recorder = Recorder::default();
-    let workload = case.workload();
-    let producer = producer(case, &recorder)?;
-    let orders = producer.stream(&StreamName::new(case.stream.as_str())?);
-    let mut events = Events::new(workload.size, SEED);
-
-    let started = Instant::now();
-    let records = (0..workload.records).filter_map(move |_| Record::new(events.key(), events.data()).ok());
-    let mut outcomes = orders.put_all(stream::iter(records));
-    while let Some(outcome) = outcomes.next().await {
-        look_at(&outcome?);
-    }
-    drop(outcomes);
-    producer.close().await?;
-    finish(case, &recorder, started)
+    put_as_stream(case, Aggregation::Enabled).await
 }
 
 /// Puts the workload one Kinesis record per user record, for consumers to read.
 pub(crate) async fn plain(case: &Case) -> Result<Figures, BoxError> {
+    put_as_stream(case, Aggregation::Disabled).await
+}
+
+async fn put_as_stream(case: &Case, aggregation: Aggregation) -> Result<Figures, BoxError> {
     let recorder = Recorder::default();
     let workload = case.workload();
-    let producer = configured(case, &recorder, Aggregation::Disabled)?;
+    let producer = producer(case, &recorder, aggregation)?;
     let orders = producer.stream(&StreamName::new(case.stream.as_str())?);
     let mut events = Events::new(workload.size, SEED);
+
     let started = Instant::now();
     let records = (0..workload.records).filter_map(move |_| Record::new(events.key(), events.data()).ok());
     let mut outcomes = orders.put_all(stream::iter(records));
@@ -114,12 +105,8 @@ pub(crate) async fn plain(case: &Case) -> Result<Figures, BoxError> {
     finish(case, &recorder, started)
 }
 
-fn producer(case: &Case, recorder: &Recorder) -> Result<Producer, BoxError> {
-    configured(case, recorder, Aggregation::Enabled)
-}
-
 /// The endpoint has no limits; what a limiter waits for is not what this measures.
-fn configured(case: &Case, recorder: &Recorder, aggregation: Aggregation) -> Result<Producer, BoxError> {
+fn producer(case: &Case, recorder: &Recorder, aggregation: Aggregation) -> Result<Producer, BoxError> {
     let config = ProducerConfig::builder()
         .rate_limit(RateLimit::Unlimited)
         .aggregation(aggregation)

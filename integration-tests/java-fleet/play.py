@@ -297,6 +297,14 @@ class Fleet:
         names = sorted({name for lease in leases for name in lease})
         tell("ok", f"the leases are whole, of {', '.join(names)}")
 
+    def end(self, last):
+        """All records came, the leases are whole, and the last worker ends as cleanly as the others did."""
+        self.finish()
+        self.check_leases()
+        last.process.terminate()
+        self.wait("the last worker's end", 30, last.ended_well)
+        self.check_logs()
+
     def close(self):
         self.feeder.stopping.set()
         for process in [self.feeder.process, *(worker.process for worker in self.workers)]:
@@ -320,11 +328,7 @@ def java_2(fleet):
     ours = fleet.start("ours", "ours-2")
     fleet.step("ours joins again", 60, lambda: fleet.share(ours, java))
     fleet.step("ours stops, the Java worker has all", 60, lambda: fleet.has(java, SHARDS), repeats=0, stop=ours)
-    fleet.finish()
-    fleet.check_leases()
-    java.process.terminate()
-    fleet.wait("the last worker's end", 30, java.ended_well)
-    fleet.check_logs()
+    fleet.end(java)
 
 
 def java_3(fleet):
@@ -350,11 +354,7 @@ def java_3(fleet):
     ours = fleet.start("ours", "ours-2")
     fleet.step("ours joins again", 90, lambda: fleet.share(ours, java), repeats=0)
     fleet.step("ours is killed, the Java worker has all", 120, lambda: fleet.has(java, SHARDS), kill=ours)
-    fleet.finish()
-    fleet.check_leases()
-    java.process.terminate()
-    fleet.wait("the last worker's end", 30, java.ended_well)
-    fleet.check_logs()
+    fleet.end(java)
 
 
 def upgrade(fleet):
@@ -411,11 +411,7 @@ def upgrade(fleet):
     fleet.step("it is back, 3X, with its half", 120, lambda: fleet.share(ours, java), repeats=0)
     expect("what the fleet says", fleet.version(), ("3X", java.name))
     fleet.step("ours stops, the Java worker has all", 60, lambda: fleet.has(java, SHARDS), repeats=0, stop=ours)
-    fleet.finish()
-    fleet.check_leases()
-    java.process.terminate()
-    fleet.wait("the last worker's end", 30, java.ended_well)
-    fleet.check_logs()
+    fleet.end(java)
 
 
 def play_of(version):

@@ -1,34 +1,36 @@
 //! `consume` where it cannot work: one line, a cause, a way out, exit code 1, in time.
 
-use crate::stage::{Stage, closed_port, ended, program, run};
+use crate::stage::{Stage, closed_port, ended, listener, program, run};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::process::Command;
 use tokio::task::JoinSet;
 
-fn consume(stream: &str, kinesis: &str, dynamodb: &str) -> tokio::process::Command {
+fn consume(stream: &str, kinesis: &str, dynamodb: &str) -> Command {
+    consume_as("app", stream, kinesis, dynamodb)
+}
+
+fn consume_as(application: &str, stream: &str, kinesis: &str, dynamodb: &str) -> Command {
     let args = [
         "--stream",
         stream,
         "--application",
-        "app",
+        application,
         "--endpoint-url",
         kinesis,
+        "--dynamodb-endpoint-url",
+        dynamodb,
     ];
-    program(
-        env!("CARGO_BIN_EXE_consume"),
-        &[&args[..], &["--dynamodb-endpoint-url", dynamodb]].concat(),
-    )
+    program(env!("CARGO_BIN_EXE_consume"), &args)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_that_are_none_are_said() {
     let stage = Stage::with_shards(2).await;
     let down = format!("http://127.0.0.1:{}", closed_port());
-    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let silent_url = format!("http://{}", silent.local_addr().expect("bound"));
+    let (_silent, silent_url) = listener().await;
     let (kinesis, dynamodb) = (stage.local.kinesis_url(), stage.local.dynamodb_url());
     let mut commands = [
         consume("nowhere", kinesis, dynamodb),
@@ -86,8 +88,7 @@ struct FakeDynamoDb {
 
 /// Answers each request with `answer(action)`, where the action is the one after the dot of `X-Amz-Target`.
 async fn dynamodb_that_answers(answer: fn(&str) -> (u16, String)) -> FakeDynamoDb {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let (listener, url) = listener().await;
     let mut serving = JoinSet::new();
     serving.spawn(async move {
         while let Ok((mut connection, _)) = listener.accept().await {
@@ -196,21 +197,8 @@ async fn a_table_that_is_none_and_a_row_of_garbage_are_said() {
         .await
         .expect("a row");
 
-    let consume = |application: &str| {
-        let (kinesis, dynamodb) = (stage.local.kinesis_url(), stage.local.dynamodb_url());
-        let args = [
-            "--stream",
-            "s",
-            "--application",
-            application,
-            "--endpoint-url",
-            kinesis,
-        ];
-        program(
-            env!("CARGO_BIN_EXE_consume"),
-            &[&args[..], &["--dynamodb-endpoint-url", dynamodb]].concat(),
-        )
-    };
+    let (kinesis, dynamodb) = (stage.local.kinesis_url(), stage.local.dynamodb_url());
+    let consume = |application| consume_as(application, "s", kinesis, dynamodb);
     let (mut strange, mut garbage) = (consume("strange"), consume("garbage"));
     let (strange, garbage) = tokio::join!(run(&mut strange), run(&mut garbage));
     strange.assert_gave_up("strange table", &["strange", "--application"]);

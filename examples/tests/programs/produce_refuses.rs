@@ -1,8 +1,6 @@
 //! `produce` where it cannot begin: files, endpoints, credentials and usage that are none.
 
-use tokio::net::TcpListener;
-
-use crate::stage::{Stage, closed_port, program, run};
+use crate::stage::{Stage, closed_port, listener, program, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_are_none_are_said() {
@@ -19,8 +17,7 @@ async fn files_that_are_none_are_said() {
 async fn endpoints_that_are_none_are_said() {
     let stage = Stage::with_shards(2).await;
     let down = format!("http://127.0.0.1:{}", closed_port());
-    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let silent_url = format!("http://{}", silent.local_addr().expect("bound"));
+    let (_silent, silent_url) = listener().await;
     let kinesis = stage.local.kinesis_url();
     let produce = |stream: &str, url: &str| {
         let args = [

@@ -8,6 +8,7 @@ use crate::tempdir::TempDir;
 use kinesis_local::Local;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -201,6 +202,13 @@ pub(crate) fn output_lines(path: &Path) -> Vec<Value> {
 pub(crate) fn closed_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("bound").port()
+}
+
+/// A free port, and its URL. Whoever connects hears nothing until something is accepted.
+pub(crate) async fn listener() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    (listener, url)
 }
 
 pub(crate) fn text(path: &Path) -> String {

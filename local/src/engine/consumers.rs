@@ -12,9 +12,8 @@ use super::api::{
 use super::arn::{self, CONSUMER_PATTERN, STREAM_PATTERN};
 use super::constraint::Constraints;
 use super::error::ServiceError;
-use super::list_shards::TOKEN_MS;
 use super::operation::Operation;
-use super::seal::{Kind, Reader, Writer};
+use super::seal::Kind;
 use super::shard::seconds;
 use super::stream::Stream;
 use super::subscription::SubscriptionId;
@@ -193,7 +192,7 @@ impl Engine {
         let after = request
             .next_token
             .as_deref()
-            .map(|token| self.consumers_listed_to(token, now_ms))
+            .map(|token| self.sealer.open_page(Kind::Consumers, token, now_ms))
             .transpose()?;
         let most = usize::try_from(request.max_results.unwrap_or(DEFAULT_RESULTS)).unwrap_or(1);
         let name = self.owner.resolve(&request.stream)?.to_owned();
@@ -215,10 +214,7 @@ impl Engine {
         let has_more = found.len() > most;
         found.truncate(most);
         let last = found.last().filter(|_| has_more);
-        let next_token = last.map(|last| {
-            let content = Writer::default().text(&last.name).number(now_ms).finish();
-            self.sealer.seal(Kind::Consumers, &content)
-        });
+        let next_token = last.map(|last| self.sealer.seal_page(Kind::Consumers, &last.name, now_ms));
         let consumers = found
             .iter()
             .map(|consumer| self.describe_consumer(consumer, &name, now_ms))
@@ -227,19 +223,6 @@ impl Engine {
             consumers,
             next_token,
         })
-    }
-
-    fn consumers_listed_to(&self, token: &str, now_ms: u64) -> Result<String, ServiceError> {
-        let content = self.sealer.open(Kind::Consumers, token);
-        let read = content.as_deref().and_then(|content| {
-            let mut reader = Reader(content);
-            Some((reader.text()?.to_owned(), reader.number()?))
-        });
-        let (last, issued_ms) = read.ok_or_else(|| ServiceError::invalid_argument("Invalid NextToken."))?;
-        if issued_ms.saturating_add(TOKEN_MS) < now_ms {
-            return Err(ServiceError::expired_next_token("NextToken has expired."));
-        }
-        Ok(last)
     }
 
     /// The consumer an address means, and its stream's name.

@@ -5,6 +5,7 @@ use super::constraint::Constraints;
 use super::error::ServiceError;
 use super::fault::{Effect, Occasion, Stage};
 use super::operation::Operation;
+use super::page::TOKEN_MS;
 use super::seal::{Kind, Reader, Writer};
 use super::shard::Shard;
 use super::stream::Stream;
@@ -283,5 +284,3 @@ const FILTER_TYPES: [&str; 6] = [
 ];
 /// Source: AWS API reference, ListShards, `MaxResults`: more than this gives this many.
 const MAX_RESULTS: usize = 1_000;
-/// Source: AWS API reference, ListShards, `NextToken`: 300 seconds.
-pub(super) const TOKEN_MS: u64 = 300_000;

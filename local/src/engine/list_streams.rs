@@ -6,9 +6,8 @@ use super::Engine;
 use super::api::{ListStreamsRequest, ListStreamsResponse, StreamSummary};
 use super::constraint::Constraints;
 use super::error::ServiceError;
-use super::list_shards::TOKEN_MS;
 use super::operation::Operation;
-use super::seal::{Kind, Reader, Writer};
+use super::seal::Kind;
 
 impl Engine {
     pub(crate) fn list_streams(
@@ -26,7 +25,7 @@ impl Engine {
         }
         constraints.finish()?;
         let after = match (request.next_token.as_deref(), request.exclusive_start_stream_name) {
-            (Some(token), _) => Some(self.listed_to(token, now_ms)?),
+            (Some(token), _) => Some(self.sealer.open_page(Kind::Streams, token, now_ms)?),
             (None, start) => start,
         };
         let limit = usize::try_from(request.limit.unwrap_or(DEFAULT_STREAMS)).unwrap_or(1);
@@ -46,28 +45,12 @@ impl Engine {
         let has_more_streams = streams.len() > limit;
         streams.truncate(limit);
         let last = streams.last().filter(|_| has_more_streams);
-        let next_token = last.map(|last| {
-            let content = Writer::default().text(&last.stream_name).number(now_ms).finish();
-            self.sealer.seal(Kind::Streams, &content)
-        });
+        let next_token = last.map(|last| self.sealer.seal_page(Kind::Streams, &last.stream_name, now_ms));
         Ok(ListStreamsResponse {
             streams,
             has_more_streams,
             next_token,
         })
-    }
-
-    fn listed_to(&self, token: &str, now_ms: u64) -> Result<String, ServiceError> {
-        let content = self.sealer.open(Kind::Streams, token);
-        let read = content.as_deref().and_then(|content| {
-            let mut reader = Reader(content);
-            Some((reader.text()?.to_owned(), reader.number()?))
-        });
-        let (last, issued_ms) = read.ok_or_else(|| ServiceError::invalid_argument("Invalid NextToken."))?;
-        if issued_ms.saturating_add(TOKEN_MS) < now_ms {
-            return Err(ServiceError::expired_next_token("NextToken has expired."));
-        }
-        Ok(last)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::Engine;
 use super::api::{PutResourcePolicyRequest, ResourceRequest};
-use super::arn::RESOURCE_PATTERN;
 use super::constraint::Constraints;
 use super::error::ServiceError;
 use super::operation::Operation;
+use super::resource::Resource;
 
 impl Engine {
     pub(crate) fn put_resource_policy(
@@ -46,21 +46,10 @@ impl Engine {
     }
 
     fn policy_of(&mut self, arn: Option<&str>, now_ms: u64) -> Result<&mut Option<String>, ServiceError> {
-        let arn = self.owner.parse_arn("resourceARN", arn, RESOURCE_PATTERN)?;
-        let stream = super::find(
-            &mut self.streams,
-            &mut self.ledger,
-            &self.owner,
-            arn.stream,
-            now_ms,
-        )?;
-        match arn.consumer {
-            None => Ok(&mut stream.policy),
-            Some(named) => stream
-                .consumer_mut(named, now_ms)
-                .map(|consumer| &mut consumer.policy)
-                .ok_or_else(|| super::consumers::not_found(named.name, arn.stream)),
-        }
+        Ok(match self.resource_mut(arn, now_ms)? {
+            Resource::Stream(stream) => &mut stream.policy,
+            Resource::Consumer(consumer) => &mut consumer.policy,
+        })
     }
 }
 

@@ -8,10 +8,10 @@ use super::api::{
     AddTagsRequest, ListTagsRequest, ListTagsResponse, RemoveTagsRequest, ResourceRequest,
     TagResourceRequest, UntagResourceRequest,
 };
-use super::arn::RESOURCE_PATTERN;
 use super::constraint::Constraints;
 use super::error::ServiceError;
 use super::operation::Operation;
+use super::resource::Resource;
 
 impl Engine {
     pub(crate) fn add_tags_to_stream(
@@ -100,27 +100,15 @@ impl Engine {
             .collect())
     }
 
-    /// The tags of a stream or of a consumer, by its ARN.
     fn tags_of(
         &mut self,
         arn: Option<&str>,
         now_ms: u64,
     ) -> Result<&mut BTreeMap<String, String>, ServiceError> {
-        let arn = self.owner.parse_arn("resourceARN", arn, RESOURCE_PATTERN)?;
-        let stream = super::find(
-            &mut self.streams,
-            &mut self.ledger,
-            &self.owner,
-            arn.stream,
-            now_ms,
-        )?;
-        match arn.consumer {
-            None => Ok(&mut stream.tags),
-            Some(named) => stream
-                .consumer_mut(named, now_ms)
-                .map(|consumer| &mut consumer.tags)
-                .ok_or_else(|| super::consumers::not_found(named.name, arn.stream)),
-        }
+        Ok(match self.resource_mut(arn, now_ms)? {
+            Resource::Stream(stream) => &mut stream.tags,
+            Resource::Consumer(consumer) => &mut consumer.tags,
+        })
     }
 }
 

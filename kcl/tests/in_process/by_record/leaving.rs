@@ -42,23 +42,33 @@ async fn checkpoint(local: &InProcess) -> Checkpoint {
     store.list().await.unwrap().leases[0].checkpoint.clone()
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_clean_stop_repeats_nothing() {
-    let local = local().await;
-    let ledger = Ledger::default();
-    let first = start(&local, "w1", &ledger);
-    let writing = put(&local, 0..RECORDS, 1_000);
+/// Puts all records. When 2,000 are handled, the worker `w1` leaves as `leave` says, and `w2` does the rest. What `leave` gave.
+async fn replaced<T>(local: &InProcess, ledger: &Ledger, leave: impl AsyncFnOnce(Running) -> T) -> T {
+    let first = start(local, "w1", ledger);
+    let writing = put(local, 0..RECORDS, 1_000);
     let changing = async {
         while ledger.count() < 2_000 {
             sleep(10 * MS).await;
         }
-        first.stop().await;
-        let second = start(&local, "w2", &ledger);
+        let left = leave(first).await;
+        let second = start(local, "w2", ledger);
         ledger.wait_for(usize::try_from(RECORDS).unwrap()).await;
         second.stop().await;
+        left
     };
-    tokio::join!(writing, changing);
+    let ((), left) = tokio::join!(writing, changing);
     ledger.check_order();
+    left
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clean_stop_repeats_nothing() {
+    let local = local().await;
+    let ledger = Ledger::default();
+    replaced(&local, &ledger, async |first| {
+        first.stop().await;
+    })
+    .await;
     assert_eq!(ledger.repeated().len(), 0);
     assert!(ledger.positions("w1").len() >= 2_000 && ledger.positions("w2").len() > 1_000);
 }
@@ -67,21 +77,11 @@ async fn a_clean_stop_repeats_nothing() {
 async fn a_crash_repeats_only_what_is_past_the_watermark() {
     let local = local().await;
     let ledger = Ledger::default();
-    let first = start(&local, "w1", &ledger);
-    let writing = put(&local, 0..RECORDS, 1_000);
-    let changing = async {
-        while ledger.count() < 2_000 {
-            sleep(10 * MS).await;
-        }
+    let kept = replaced(&local, &ledger, async |first| {
         first.kill().await;
-        let kept = checkpoint(&local).await;
-        let second = start(&local, "w2", &ledger);
-        ledger.wait_for(usize::try_from(RECORDS).unwrap()).await;
-        second.stop().await;
-        kept
-    };
-    let ((), kept) = tokio::join!(writing, changing);
-    ledger.check_order();
+        checkpoint(&local).await
+    })
+    .await;
     let mark = kept.position().expect("checkpointed on the way").clone();
     let repeated = ledger.repeated();
     for (number, position) in ledger.positions("w1") {

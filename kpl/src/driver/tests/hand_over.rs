@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::scripted::{Mood, Scripted};
-use super::{SECOND, config, orders, producer, record};
+use super::{SECOND, config, contact, orders, producer, record};
 use crate::record::Record;
 
 #[tokio::test(start_paused = true)]
@@ -11,12 +11,7 @@ async fn a_lone_record_waits_for_its_linger_and_no_longer() {
     let transport = Scripted::new(1);
     let producer = producer(&transport, config());
     let stream = producer.stream(&orders());
-    stream
-        .put(record("a"))
-        .await
-        .expect("taken")
-        .await
-        .expect("contact");
+    contact(&stream).await;
     for pause in [0, 1, 50, 99, 100, 1_000] {
         tokio::time::sleep(Duration::from_millis(pause)).await;
         let start = tokio::time::Instant::now();
@@ -35,12 +30,7 @@ async fn records_that_come_during_the_linger_leave_with_the_first() {
     let transport = Scripted::new(1);
     let producer = producer(&transport, config());
     let stream = producer.stream(&orders());
-    stream
-        .put(record("a"))
-        .await
-        .expect("taken")
-        .await
-        .expect("contact");
+    contact(&stream).await;
     let before = transport.requests();
     let start = tokio::time::Instant::now();
     let mut tickets = Vec::new();
@@ -65,12 +55,7 @@ async fn a_caller_that_never_waits_starves_nobody() {
     let transport = Scripted::new(1);
     let producer = producer(&transport, config());
     let stream = producer.stream(&orders());
-    stream
-        .put(record("a"))
-        .await
-        .expect("taken")
-        .await
-        .expect("contact");
+    contact(&stream).await;
     let before = transport.requests();
     for _ in 0..5_000 {
         drop(stream.put(record("a")).await.expect("taken"));
@@ -84,12 +69,7 @@ async fn what_is_outstanding_is_told_with_its_age() {
     let producer = producer(&transport, config());
     assert_eq!(producer.oldest_record_age().await, None);
     let stream = producer.stream(&orders());
-    stream
-        .put(record("a"))
-        .await
-        .expect("taken")
-        .await
-        .expect("contact");
+    contact(&stream).await;
     assert_eq!(producer.outstanding_records(), 0);
     assert_eq!(stream.oldest_record_age().await, None);
 

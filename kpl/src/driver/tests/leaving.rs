@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 
 use super::scripted::{Mood, Scripted};
-use super::{SECOND, config, orders, producer, record};
+use super::{SECOND, config, contact, orders, producer, record};
 use crate::error::{DeliveryErrorKind, PutError};
 use crate::stream::StreamName;
 
@@ -27,12 +27,7 @@ async fn what_time_does_not_allow_is_handed_back_in_order() {
     let transport = Scripted::new(3);
     let producer = producer(&transport, config());
     let stream = producer.stream(&orders());
-    stream
-        .put(record("a"))
-        .await
-        .expect("taken")
-        .await
-        .expect("contact");
+    contact(&stream).await;
     transport.be(Mood::Silent);
     let keys: Vec<_> = (0..1_000).map(|n| format!("key-{n}")).collect();
     let mut tickets = Vec::new();

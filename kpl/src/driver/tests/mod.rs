@@ -17,7 +17,7 @@ use std::time::Duration;
 use scripted::Scripted;
 
 use crate::config::{ProducerConfig, ProducerConfigBuilder};
-use crate::producer::Producer;
+use crate::producer::{Producer, StreamProducer};
 use crate::record::Record;
 use crate::stream::StreamName;
 
@@ -36,6 +36,12 @@ fn orders() -> StreamName {
 
 fn record(key: &str) -> Record {
     Record::new(key, "data").expect("valid")
+}
+
+/// Puts a first record, after which the shard map is known.
+async fn contact(stream: &StreamProducer) {
+    let ticket = stream.put(record("a")).await.expect("taken");
+    ticket.await.expect("contact");
 }
 
 const SECOND: Duration = Duration::from_secs(1);

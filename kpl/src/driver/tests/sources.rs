@@ -3,7 +3,7 @@
 use futures::{FutureExt as _, SinkExt as _, StreamExt as _, TryStreamExt as _, stream};
 
 use super::scripted::{Mood, Scripted};
-use super::{SECOND, config, orders, producer, record};
+use super::{SECOND, config, contact, orders, producer, record};
 use crate::error::{DeliveryErrorKind, PutError, UndeliveredError};
 use crate::record::Record;
 
@@ -83,12 +83,7 @@ async fn what_is_not_delivered_is_handed_back_in_order() {
     let transport = Scripted::new(1);
     let producer = producer(&transport, config());
     let orders = producer.stream(&orders());
-    orders
-        .put(record("a"))
-        .await
-        .expect("taken")
-        .await
-        .expect("contact");
+    contact(&orders).await;
     transport.be(Mood::Refusing("AccessDeniedException"));
     let mut failed = Vec::new();
     let delivered = orders
@@ -136,12 +131,7 @@ async fn a_sinks_error_is_the_first_failure() {
     let transport = Scripted::new(1);
     let producer = producer(&transport, config().max_user_record_size(100));
     let orders = producer.stream(&orders());
-    orders
-        .put(record("a"))
-        .await
-        .expect("taken")
-        .await
-        .expect("contact");
+    contact(&orders).await;
     transport.be(Mood::Refusing("AccessDeniedException"));
     let mut sink = orders.sink();
     sink.feed(record("first")).await.expect("taken");
