@@ -140,7 +140,7 @@ impl Statistics {
     }
 
     /// Where the values lie: the greatest value of each span, and how many there are in it.
-    #[cfg(any(feature = "metrics", test))]
+    #[cfg(feature = "metrics")]
     pub(crate) fn spans(&self) -> impl Iterator<Item = (f64, u64)> {
         self.histogram
             .0
