@@ -54,6 +54,7 @@ mod saves;
 mod shared;
 mod stream;
 mod teller;
+mod verdicts;
 
 pub use self::answers::{Answers, IntoOutcome, IntoOutcomes};
 pub use self::counts::RecordCounts;

@@ -22,9 +22,10 @@ use super::attend::attend;
 use super::saves::Saves;
 use super::shared::Shared;
 use super::teller::Teller;
+use super::verdicts::{NoDeadLetters, verdicts};
 use crate::dead_letter::DeadLetter;
 use crate::error::{BoxError, CheckpointError};
-use crate::lanes::outcome::{Answer, Outcome, Reason};
+use crate::lanes::outcome::Reason;
 use crate::lanes::{Job, Lanes};
 use crate::position::Position;
 use crate::process::Checkpointer;
@@ -195,7 +196,8 @@ impl RecordLanes {
         match done {
             Done::Call { tickets, answers } => {
                 let ids = self.ids(&tickets);
-                let (answers, whole) = self.answers(tickets, answers);
+                let has_letters = self.shared.dead_letters.is_some();
+                let (answers, whole) = verdicts(tickets, answers, has_letters, self.lanes.is_draining());
                 let fates = self.lanes.on_answers(answers, whole, now(), chance);
                 for (ticket, fate) in fates {
                     if let Some((_, (id, attempt))) = ids.iter().find(|(t, _)| *t == ticket) {
@@ -219,37 +221,6 @@ impl RecordLanes {
             Some((ticket, (entry.position.clone(), entry.attempt)))
         };
         tickets.iter().filter_map(id).collect()
-    }
-
-    /// One answer for each record, and whether it is one for all of them.
-    fn answers(&self, tickets: Vec<u64>, answers: Result<Answers, Reason>) -> (Vec<(u64, Answer)>, bool) {
-        let has_letters = self.shared.dead_letters.is_some();
-        let given = |outcome| match outcome {
-            Outcome::DeadLetter(_) if !has_letters => {
-                Answer::Failed(Reason::Failed(NoDeadLetters.to_string()))
-            }
-            outcome => Answer::Given(outcome),
-        };
-        match answers {
-            Ok(Answers::Each(outcomes)) if outcomes.len() == tickets.len() => {
-                let each = tickets.into_iter().zip(outcomes.into_iter().map(given));
-                (each.collect(), false)
-            }
-            Ok(Answers::Each(outcomes)) => {
-                let why = WrongCount {
-                    given: outcomes.len(),
-                    records: tickets.len(),
-                };
-                (
-                    for_all(tickets, &Answer::Failed(Reason::Failed(why.to_string()))),
-                    true,
-                )
-            }
-            Ok(Answers::Whole(outcome)) => (for_all(tickets, &given(outcome)), true),
-            // Whoever it comes to next gets it anyway.
-            Err(Reason::Dropped) if self.lanes.is_draining() => (for_all(tickets, &Answer::Withdrawn), true),
-            Err(reason) => (for_all(tickets, &Answer::Failed(reason)), true),
-        }
     }
 
     /// Begins to move the checkpoint to the watermark, if it is time to.
@@ -367,31 +338,11 @@ impl fmt::Debug for RecordLanes {
     }
 }
 
-fn for_all(tickets: Vec<u64>, answer: &Answer) -> Vec<(u64, Answer)> {
-    tickets
-        .into_iter()
-        .map(|ticket| (ticket, answer.clone()))
-        .collect()
-}
-
 async fn in_progress<T>(work: &mut Option<impl Future<Output = T> + Unpin>) -> T {
     match work {
         Some(work) => work.await,
         None => pending().await,
     }
-}
-
-/// A handler asks for a dead letter, and there is no place for it.
-#[derive(Debug, thiserror::Error)]
-#[error("no place for dead letters is configured")]
-struct NoDeadLetters;
-
-/// A handler of batches gave another number of outcomes.
-#[derive(Debug, thiserror::Error)]
-#[error("{given} outcomes for {records} records")]
-struct WrongCount {
-    given: usize,
-    records: usize,
 }
 
 fn now() -> Instant {
