@@ -9,6 +9,7 @@ use tracing::{debug, info, warn};
 
 use crate::error::{RunError, StoreError};
 use crate::events::ConsumerEvent;
+use crate::fleet::doubts::Doubts;
 use crate::fleet::{
     Assignment, Duty, DutyWatch, Fleet, FleetError, Home, IndexState, IndexUse, Intent, StateKind, StateRow,
     StateWrite, Survey, TableMigration, identify,
@@ -76,9 +77,6 @@ pub(super) async fn join<S: Source, F: RecordProcessorFactory>(
         }
         build_index(shop, &fleet, &survey).await;
         info!(fleet = ?fleet.kind(), version = ?fleet.version(), "fleet joined");
-        for older in fleet.held_back_by() {
-            warn!(worker_id = %older, "keeps to the ways of KCL 2.x because of a worker that knows no others");
-        }
         return Ok((fleet, survey));
     }
     let table = shop.config.lease_table_name().to_owned();
@@ -121,11 +119,16 @@ pub(super) async fn follow<S: Source, F: RecordProcessorFactory>(
 ) -> RunError {
     let mut duties = DutyWatch::new(shop.config.membership.bake);
     let mut advised = shop.config.membership.index_of_owners;
+    let mut doubts = Doubts::default();
     loop {
         let fleet = membership.borrow().clone();
         let Some(pause) = fleet.watch() else {
             watch_index(&shop, &fleet).await;
             return std::future::pending().await;
+        };
+        let pause = match doubts.are_about(fleet.held_back_by()) {
+            true => pause.min(Doubts::pause(shop.config.leasing.failover)),
+            false => pause,
         };
         sleep(pause).await;
         let survey = match shop.store.survey().await {
@@ -146,6 +149,10 @@ pub(super) async fn follow<S: Source, F: RecordProcessorFactory>(
                 return RunError::Fleet { table, source };
             }
         };
+        let now = Instant::now().into_std();
+        for older in doubts.on_look(next.held_back_by(), &survey.leases, now) {
+            warn!(worker_id = %older, "keeps to the ways of KCL 2.x because of a worker that knows no others");
+        }
         for change in &changes {
             info!(change = ?change, "fleet has moved");
         }

@@ -12,6 +12,7 @@
 //!
 //! A worker without any lease leaves no trace in a 2.x fleet: an idle one cannot be seen, here as in KCL.
 
+pub(crate) mod doubts;
 mod duty;
 mod error;
 mod format;

@@ -20,7 +20,7 @@ macro_rules! every_method {
             checkpoint(held: &'a Lease, update: &'a CheckpointUpdate) -> Renewal;
             set_children(key: &'a LeaseKey, children: &'a [ShardId]) -> ();
             set_hash_range(key: &'a LeaseKey, range: &'a HashKeyRange) -> ();
-            delete(key: &'a LeaseKey) -> ();
+            delete(key: &'a LeaseKey) -> bool;
         }
 
         $with! {

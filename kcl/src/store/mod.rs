@@ -108,8 +108,9 @@ pub trait LeaseStore: FleetStore {
         range: &'a HashKeyRange,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Removes a row. No condition.
-    fn delete<'a>(&'a self, key: &'a LeaseKey) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Removes a row. No condition. `true`: it was there, so that of several who remove it one is told so; `false` also where the
+    /// reply to a first attempt was lost.
+    fn delete<'a>(&'a self, key: &'a LeaseKey) -> BoxFuture<'a, Result<bool, StoreError>>;
 }
 
 /// What [`LeaseStore::list`] found.

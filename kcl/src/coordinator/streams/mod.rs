@@ -6,7 +6,7 @@ mod ask;
 mod list;
 mod tell;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ use crate::processor::RecordProcessorFactory;
 use crate::source::Source;
 use crate::source::failure::{Failure, Kind};
 use crate::store::Listing;
+use crate::streams::condemned::Condemned;
 use crate::streams::listed::StreamTarget;
 use crate::streams::roster::{Cadence, Roster};
 use crate::streams::tracker::Change;
@@ -64,7 +65,7 @@ impl<S: Source, F: RecordProcessorFactory> Desk<S, F> {
         let roster = Roster::new(unlisted, former, cadence, config.initial_position());
         let follower = Follower {
             roster,
-            condemned: BTreeMap::new(),
+            condemned: Condemned::default(),
             refused: BTreeSet::new(),
             told_alone: BTreeSet::new(),
             table: None,
@@ -78,8 +79,8 @@ impl<S: Source, F: RecordProcessorFactory> Desk<S, F> {
 struct Follower<S, F> {
     desk: Desk<S, F>,
     roster: Roster,
-    /// Streams whose leases go, and since when.
-    condemned: BTreeMap<StreamId, Instant>,
+    /// Streams whose leases go.
+    condemned: Condemned,
     /// Streams of other regions: told once.
     refused: BTreeSet<StreamTarget>,
     /// Streams that have leases, and that nobody asked for: told once.
@@ -104,11 +105,7 @@ impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
             }
             let now = Instant::now();
             let asked = self.roster.next_due().map(Instant::from);
-            let removed = self
-                .condemned
-                .values()
-                .min()
-                .map(|since| *since + self.failover());
+            let removed = self.condemned.next_due(self.failover()).map(Instant::from);
             let next = [Some(next_list), asked, removed].into_iter().flatten().min();
             let next = next.unwrap_or(next_list).max(now + pause);
             tokio::select! {
@@ -209,14 +206,7 @@ impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
             },
         };
         self.fail(target, phase, Some(pause));
-        if self.is_mine() {
-            let deleted = changes
-                .iter()
-                .filter(|change| matches!(change, Change::Delete { .. }));
-            let counters = &self.desk.shop.counters;
-            counters.add(Metric::MissingStreamsDeleted, deleted.count());
-        }
-        self.apply(changes);
+        self.apply(changes, missing);
         self.publish();
     }
 
@@ -228,10 +218,10 @@ impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
             .filter_map(|lease| lease.key.stream())
             .collect();
         let changes = self.roster.changes(&in_table, Instant::now().into_std());
-        self.apply(changes);
+        self.apply(changes, false);
         let alone: Vec<StreamId> = self.roster.left_alone().cloned().collect();
         for stream in alone {
-            if !self.condemned.contains_key(&stream) && self.told_alone.insert(stream.clone()) {
+            if !self.condemned.contains(&stream) && self.told_alone.insert(stream.clone()) {
                 info!(stream = %stream, "leases of a stream that is not listed are left alone");
                 self.ring(ConsumerEvent::StreamLeftAlone { stream });
             }
@@ -245,12 +235,13 @@ impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
         removed
     }
 
-    fn apply(&mut self, changes: Vec<Change>) {
+    /// `missing`: the service knows the streams no more.
+    fn apply(&mut self, changes: Vec<Change>, missing: bool) {
         for change in changes {
             match change {
                 Change::Read { stream, .. } => {
                     info!(stream = %stream, "stream is read");
-                    self.condemned.remove(&stream);
+                    self.condemned.pardon(&stream);
                     self.told_alone.remove(&stream);
                 }
                 Change::Stop { stream, why } => {
@@ -258,7 +249,7 @@ impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
                     self.ring(ConsumerEvent::StreamLeft { stream, why });
                 }
                 Change::Delete { stream } => {
-                    self.condemned.entry(stream).or_insert_with(Instant::now);
+                    self.condemned.condemn(stream, missing, Instant::now().into_std());
                 }
             }
         }
@@ -272,52 +263,33 @@ impl<S: Source, F: RecordProcessorFactory> Follower<S, F> {
         }
     }
 
-    /// Deletes leases of streams that are done with: at once those that nobody holds, the others a failover time later, when
-    /// whoever held them has had the time to leave.
+    /// Deletes leases of streams that are done with, and counts each stream of which it deletes the last.
     async fn remove_condemned(&mut self, table: &Listing) -> Result<(), StoreError> {
-        let is_mine = self.is_mine();
-        if self.condemned.is_empty() {
-            return Ok(());
-        }
-        let (now, failover) = (Instant::now(), self.failover());
-        let mut left: BTreeMap<StreamId, usize> = BTreeMap::new();
-        let mut deleted: BTreeMap<StreamId, usize> = BTreeMap::new();
-        for lease in &table.leases {
-            let Some((stream, since)) = lease
-                .key
-                .stream()
-                .and_then(|id| self.condemned.get_key_value(&id))
-            else {
-                continue;
-            };
-            let may_go = lease.actual_owner().is_none() || now >= *since + failover;
-            if is_mine && may_go {
-                self.desk.shop.store.delete(&lease.key).await?;
-                *deleted.entry(stream.clone()).or_default() += 1;
-            } else {
-                *left.entry(stream.clone()).or_default() += 1;
-            }
-        }
-        if !deleted.is_empty() {
-            // It shows rows that are gone.
+        let (now, failover) = (Instant::now().into_std(), self.failover());
+        let round = self.condemned.round(&table.leases, self.is_mine(), failover, now);
+        if !round.removals.is_empty() {
+            // It shows rows that are gone soon.
             self.table = None;
         }
-        let done = deleted
-            .keys()
-            .filter(|stream| !left.contains_key(*stream))
-            .count();
-        self.desk.shop.counters.add(Metric::DeletedStreams, done);
-        for (stream, leases) in deleted {
-            info!(stream = %stream, leases, "leases of a former stream deleted");
-            self.ring(ConsumerEvent::StreamLeasesDeleted { stream, leases });
-        }
-        // Where others delete them, it is looked at again when they may be gone.
-        for (stream, since) in &mut self.condemned {
-            if left.contains_key(stream) && now >= *since + failover {
-                *since = now;
+        let shop = &self.desk.shop;
+        for removal in &round.removals {
+            let (mut leases, mut was_last) = (0, false);
+            for key in &removal.keys {
+                was_last = shop.store.delete(key).await?;
+                leases += usize::from(was_last);
+            }
+            if removal.ends && was_last {
+                shop.counters.add(Metric::DeletedStreams, 1);
+                let missing = usize::from(removal.missing);
+                shop.counters.add(Metric::MissingStreamsDeleted, missing);
+            }
+            if leases > 0 {
+                let stream = removal.stream.clone();
+                info!(stream = %stream, leases, "leases of a former stream deleted");
+                self.ring(ConsumerEvent::StreamLeasesDeleted { stream, leases });
             }
         }
-        self.condemned.retain(|stream, _| left.contains_key(stream));
+        self.condemned.on_round(&round, failover, now);
         Ok(())
     }
 

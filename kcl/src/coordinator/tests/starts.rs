@@ -7,7 +7,11 @@ use tokio::time::{Instant, sleep};
 
 use super::fleet::{Faulty, Fleet, checkpoints, within};
 use crate::error::RunError;
+use crate::fleet::{Home, StateKind, VersionSetting};
+use crate::lease::{Lease, LeaseKey, WorkerId};
+use crate::position::Checkpoint;
 use crate::source::failure::Kind;
+use crate::store::{FleetStore as _, LeaseStore as _};
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_mended_by_waiting_is_told_at_once() {
@@ -93,4 +97,31 @@ async fn two_workers_that_start_together_make_one_set_of_leases() {
     assert!(rate <= 8 * 5, "{rate} reads a second over 8 shards");
     one.stop().await;
     two.stop().await;
+}
+
+/// It looks like one of an older worker until it is taken, which takes a moment: no reason to wait for a minute.
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_its_owner_has_not_taken_yet_holds_nobody_back_for_long() {
+    let fleet = Fleet::with_shards(1);
+    let named = Lease {
+        owner: Some(WorkerId::new("peer")),
+        kit_owner: Some(WorkerId::new("former")),
+        ..Lease::new(LeaseKey::new("shardId-000000000000"), Checkpoint::TrimHorizon)
+    };
+    assert!(fleet.leases.create(&named).await.unwrap());
+    let store = Arc::new(fleet.leases.clone());
+    let worker = fleet.start_with("w1", checkpoints, store, |config| {
+        config.client_version(VersionSetting::ThreeX)
+    });
+    let state = async || {
+        let stored = fleet.leases.state(Home::LeaseTable, StateKind::ClientVersion);
+        stored.await.unwrap().map(|row| row.value)
+    };
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(state().await, None, "it might be one of the KCL");
+    let taken = fleet.leases.take(&named, &WorkerId::new("peer")).await.unwrap();
+    assert!(taken.is_some());
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(state().await.as_deref(), Some("CLIENT_VERSION_3X"));
+    worker.stop().await;
 }

@@ -112,7 +112,7 @@ pub enum Metric {
     ActiveStreams,
     /// Streams that are read no more, or only until a wait is over, and whose leases are to be deleted then.
     StreamsPendingDeletion,
-    /// Streams that this worker deletes the leases of because the service knows them no more.
+    /// Streams of whose leases this worker deleted the last because the service knows them no more.
     MissingStreamsDeleted,
     /// Streams of whose leases this worker deleted the last.
     DeletedStreams,

@@ -195,7 +195,7 @@ impl DynamoDbLeaseStore {
         self.write(update, Answer::Nothing).await.map(drop)
     }
 
-    pub(super) async fn remove(&self, key: &LeaseKey) -> Result<(), StoreError> {
+    pub(super) async fn remove(&self, key: &LeaseKey) -> Result<bool, StoreError> {
         self.delete_row(self.names.lease_row(key.as_str())).await
     }
 

@@ -245,7 +245,7 @@ impl LeaseStore for DynamoDbLeaseStore {
         self.fill_in_range(key, range).boxed()
     }
 
-    fn delete<'a>(&'a self, key: &'a LeaseKey) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn delete<'a>(&'a self, key: &'a LeaseKey) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.remove(key).boxed()
     }
 }

@@ -135,18 +135,19 @@ impl DynamoDbLeaseStore {
         self.refused(row, refused).await
     }
 
-    /// `DeleteItem`, whatever the row holds.
-    pub(super) async fn delete_row(&self, row: Row<'_>) -> Result<(), StoreError> {
+    /// `DeleteItem`, whatever the row holds. Whether there was one.
+    pub(super) async fn delete_row(&self, row: Row<'_>) -> Result<bool, StoreError> {
         let request = self
             .client
             .delete_item()
             .table_name(row.table)
-            .key(row.key_name, text(row.key));
-        request
+            .key(row.key_name, text(row.key))
+            .return_values(ReturnValue::AllOld);
+        let answer = request
             .send()
             .await
-            .map(drop)
-            .map_err(|error| call("DeleteItem", row.table).failed(error))
+            .map_err(|error| call("DeleteItem", row.table).failed(error))?;
+        Ok(answer.attributes.is_some_and(|item| !item.is_empty()))
     }
 
     /// An endpoint may not return the row with its refusal.

@@ -35,7 +35,7 @@ impl DynamoDbLeaseStore {
     ) -> Result<bool, StoreError> {
         let row = self.names.worker_row(home, id.as_str());
         match only_if {
-            RetireIf::Mine => self.delete_row(row).await.map(|()| true),
+            RetireIf::Mine => self.delete_row(row).await.map(|_| true),
             RetireIf::UpdatedAt(seconds) => {
                 let condition = Update::of(row)
                     .if_equal(worker::UPDATED_AT, number(seconds))

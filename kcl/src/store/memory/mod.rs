@@ -221,10 +221,8 @@ impl LeaseStore for MemoryLeaseStore {
         })
     }
 
-    fn delete<'a>(&'a self, key: &'a LeaseKey) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.step(|rows| {
-            rows.remove(key);
-        })
+    fn delete<'a>(&'a self, key: &'a LeaseKey) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.step(|rows| rows.remove(key).is_some())
     }
 }
 

@@ -57,6 +57,45 @@ async fn streams_are_counted_as_they_come_and_go() {
     worker.stop().await;
 }
 
+/// Both delete, as far as the other has not: each row goes once, and so does each stream.
+#[tokio::test(start_paused = true)]
+async fn a_stream_whose_leases_two_workers_delete_is_counted_once() {
+    let world = World::with_streams(&[("orders", 2), ("clicks", 3), ("views", 1)]).await;
+    world.list(&["orders", "clicks", "views"]);
+    let policy = FormerStreams::DeleteAfter(ROUND);
+    let tracking = |id| world.tracking(id).former_streams(policy.clone());
+    let workers = [world.start(tracking("w1")), world.start(tracking("w2"))];
+    let held = || workers.iter().map(Running::held).sum::<usize>();
+    within(20 * SECOND, "all are read", async || held() == 6).await;
+    within(20 * SECOND, "and shared", async || {
+        workers.iter().all(|worker| worker.held() == 3)
+    })
+    .await;
+
+    let both = || {
+        let [one, two] = [counted(&workers[0]), counted(&workers[1])];
+        [one[2] + two[2], one[3] + two[3]]
+    };
+    world.list(&["orders", "views"]);
+    within(10 * ROUND, "one is gone", async || {
+        world.leased().await == names(&["orders", "views"])
+    })
+    .await;
+    sleep(10 * ROUND).await;
+    assert_eq!(both(), [1, 0]);
+    // The service knows another one no more.
+    world.delete_stream("orders").await;
+    within(20 * ROUND, "it is gone too", async || {
+        world.leased().await == names(&["views"])
+    })
+    .await;
+    sleep(10 * ROUND).await;
+    assert_eq!(both(), [2, 1]);
+    for worker in workers {
+        worker.stop().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stream_without_its_leases_is_to_be_synced_until_it_has_them() {
     let world = World::with_streams(&[("orders", 2), ("clicks", 1)]).await;
