@@ -24,6 +24,7 @@ use crate::process::keeper::{Keeper, Life, Nudge, Outlet, Parting};
 use crate::process::pulse::Pulse;
 use crate::process::rooms::Rooms;
 use crate::processor::RecordProcessorFactory;
+use crate::shard::cadence::Cadence;
 use crate::shard::machine::End;
 use crate::source::Source;
 use crate::stream::ShardContext;
@@ -95,6 +96,7 @@ impl<S: Source, F: RecordProcessorFactory> Shards<S, F> {
             bell: shop.bell.clone(),
             news,
             counters: shop.counters.clone(),
+            cadence: Cadence::from(Instant::now().into_std()),
             measure: Arc::default(),
         };
         Self {

@@ -8,8 +8,10 @@
 //!                                 │                      policy: when it is written unasked
 //!                               tip: where "from now on" is
 //!                               prefetch: when to read again, how much memory to ask for
+//!                               cadence: what is due with what
 //! ```
 
+pub(crate) mod cadence;
 pub(crate) mod checkpoint;
 pub(crate) mod fan_out;
 pub(crate) mod machine;

@@ -2,27 +2,37 @@
 
 use std::time::{Duration, Instant};
 
+use super::cadence::Cadence;
+
 /// The pace of one shard's reads: five a second while behind, slowly at the tip.
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
     idle: Duration,
+    cadence: Cadence,
     last_call: Option<Instant>,
     at_tip: bool,
 }
 
 impl Pace {
-    pub(crate) fn new(idle: Duration) -> Self {
+    pub(crate) fn new(idle: Duration, cadence: Cadence) -> Self {
         Self {
             idle: idle.max(MIN_GAP),
+            cadence,
             last_call: None,
             at_tip: false,
         }
     }
 
-    /// When the next call may be made; at once for the first.
+    /// When the next call may be made; at once for the first. At the tip in step with other shards.
     pub(crate) fn next_call(&self, now: Instant) -> Instant {
-        let gap = if self.at_tip { self.idle } else { MIN_GAP };
-        self.last_call.map_or(now, |last| last + gap)
+        let Some(last) = self.last_call else {
+            return now;
+        };
+        let soonest = last + MIN_GAP;
+        match self.at_tip {
+            true => soonest.max(self.cadence.before(last) + self.idle),
+            false => soonest,
+        }
     }
 
     pub(crate) fn on_call(&mut self, now: Instant) {
@@ -151,7 +161,7 @@ mod tests {
         ];
         for (empty, behind, gap) in cases {
             let now = origin();
-            let mut pace = Pace::new(SECOND);
+            let mut pace = Pace::new(SECOND, Cadence::from(now));
             assert_eq!(pace.next_call(now), now);
             pace.on_call(now);
             assert_eq!(
@@ -167,7 +177,7 @@ mod tests {
     #[test]
     fn an_idle_time_below_the_limit_is_raised_to_it() {
         let now = origin();
-        let mut pace = Pace::new(Duration::ZERO);
+        let mut pace = Pace::new(Duration::ZERO, Cadence::from(now));
         pace.on_call(now);
         pace.on_page(true, Some(Duration::ZERO));
         assert_eq!(pace.next_call(now), now + MIN_GAP);
@@ -234,8 +244,8 @@ mod tests {
             pages in proptest::collection::vec((any::<bool>(), proptest::option::of(0..3000_u64)), 1..50),
             idle in 0..5000_u64,
         ) {
-            let mut pace = Pace::new(Duration::from_millis(idle));
             let mut now = origin();
+            let mut pace = Pace::new(Duration::from_millis(idle), Cadence::from(now - Duration::from_millis(7)));
             let mut last: Option<Instant> = None;
             for (empty, behind) in pages {
                 now = pace.next_call(now).max(now);

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use kinesis_aggregation::ShardId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
+use crate::shard::cadence::Cadence;
 use crate::shard::rate::{RateLimits, ShardRate};
 
 /// What all consumers that share it may take together: give a clone to each of a process's consumers by
@@ -36,6 +37,8 @@ struct Shared {
     requests: Arc<Semaphore>,
     limits: RateLimits,
     rates: Mutex<HashMap<ShardOfStream, Arc<Mutex<ShardRate>>>>,
+    /// Begins with the first shard that is polled.
+    cadence: OnceLock<Cadence>,
 }
 
 /// Region and stream, and which of its shards.
@@ -65,6 +68,7 @@ impl ReadBudget {
             requests: Arc::new(Semaphore::new(requests as usize)),
             limits,
             rates: Mutex::default(),
+            cadence: OnceLock::new(),
         }))
     }
 
@@ -102,6 +106,7 @@ impl ReadBudget {
             requests: Arc::new(Semaphore::new(requests.available_permits())),
             limits: *limits,
             rates: Mutex::default(),
+            cadence: OnceLock::new(),
         };
         change(&mut changed);
         Self(Arc::new(changed))
@@ -140,6 +145,11 @@ impl ReadBudget {
     pub(crate) async fn request(&self) -> OwnedSemaphorePermit {
         let permit = Arc::clone(&self.0.requests).acquire_owned().await;
         permit.expect("the semaphore is never closed")
+    }
+
+    /// When shards at rest are polled.
+    pub(crate) fn cadence(&self) -> Cadence {
+        *self.0.cadence.get_or_init(|| Cadence::from(now()))
     }
 
     /// The rate of one shard of a stream, shared with all who ask for the same.

@@ -23,6 +23,7 @@ use crate::config::ConsumerConfig;
 use crate::error::BoxError;
 use crate::metrics::Meter;
 use crate::position::{Position, SequenceNumber};
+use crate::shard::cadence::Cadence;
 use crate::shard::start::StartAt;
 use crate::shard_sync::Shard;
 use crate::shard_sync::children::ChildShard;
@@ -132,6 +133,11 @@ impl KinesisStream {
     pub(super) fn rate(&self, stream: &Stream, shard: &ShardId) -> SharedRate {
         self.budget
             .rate(format!("{}/{}", self.region, stream.name()), shard.clone())
+    }
+
+    /// When shards at rest are polled.
+    pub(super) fn cadence(&self) -> Cadence {
+        self.budget.cadence()
     }
 
     /// A turn at GetRecords.

@@ -82,7 +82,7 @@ impl PollingReader {
         reached: Reached,
         meter: Meter,
     ) -> Self {
-        let pace = Pace::new(source.config().retrieval.idle);
+        let pace = Pace::new(source.config().retrieval.idle, source.cadence());
         let rate = source.rate(&stream, &shard);
         let rng = source.config().rng(&format!("read/{}", stream.lease_key(&shard)));
         Self {

@@ -12,6 +12,7 @@ use crate::events::{Bell, LossReason};
 use crate::lease::{LeaseKey, WorkerId};
 use crate::metrics::Counters;
 use crate::position::{Checkpoint, Position};
+use crate::shard::cadence::Cadence;
 use crate::shard::checkpoint::{Asked, Deed};
 
 /// How the lease stands.
@@ -99,6 +100,8 @@ pub(crate) struct Outlet {
     /// Told when the table shows something new, so that the coordinator reads it now.
     pub(crate) news: Arc<Notify>,
     pub(crate) counters: Counters,
+    /// When heartbeats are sent.
+    pub(crate) cadence: Cadence,
     /// The worker's own signs of life, where its leases live by them.
     pub(crate) life: Option<watch::Receiver<Option<Life>>>,
     /// Whether a leader is there who wants to know what each lease delivers.
@@ -136,7 +139,7 @@ impl KeeperHandle {
         &self.lease_key
     }
 
-    /// How the lease stands, now and from now on.
+    /// How the lease stands, now and from now on. That it is held for longer is no change that is told.
     pub(crate) fn standing(&self) -> watch::Receiver<Standing> {
         self.standing.clone()
     }

@@ -18,13 +18,15 @@ use crate::worker_load::throughput::Throughput;
 impl Keeper {
     #[tracing::instrument(name = "kcl.renew", skip_all, fields(lease_key = %self.held.lease().key))]
     pub(super) async fn renew(&mut self) {
-        let sent_at = now();
+        let began = now();
+        // A little before it is sent, so that the next one is due together with those of other leases.
+        let sent_at = self.outlet.cadence.before(began);
         let deadline = self.held.lost_at();
-        self.measure(|throughput| throughput.at_heartbeat(sent_at));
+        self.measure(|throughput| throughput.at_heartbeat(began));
         self.reach_for(1);
         let answer = timeout_at(deadline.into(), self.store.renew(self.held.lease())).await;
         let counters = &self.outlet.counters;
-        counters.took(Metric::RenewTime, sent_at.into());
+        counters.took(Metric::RenewTime, began.into());
         match &answer {
             Ok(Ok(Renewal::Held(_) | Renewal::Recovered(_))) => counters.tried(Metric::RenewedLeases, true),
             // An answer, and not the table's failure.

@@ -238,10 +238,15 @@ impl Keeper {
     fn show(&self) {
         self.reach_for(0);
         let (until, stage) = (self.held.lost_at(), self.hand_over.stage());
-        self.standing.send_replace(match stage {
+        let stands = match stage {
             Stage::Processing => Standing::Held { until },
             Stage::Asked => Standing::Wanted { until },
             Stage::CutOff => Standing::CutOff,
+        };
+        self.standing.send_if_modified(|standing| {
+            // A lease that lasts for longer is seen by who looks, and is worth nobody's waking up.
+            let before = std::mem::replace(standing, stands);
+            std::mem::discriminant(&before) != std::mem::discriminant(&stands)
         });
         if stage == Stage::CutOff {
             self.cut_off.cancel();

@@ -16,6 +16,7 @@ use crate::metrics::Counters;
 use crate::position::{Checkpoint, Position, SequenceNumber};
 use crate::process::Checkpointer;
 use crate::process::told::Told;
+use crate::shard::cadence::Cadence;
 use crate::store::memory::MemoryLeaseStore;
 
 const FAILOVER: Duration = Duration::from_secs(10);
@@ -43,6 +44,7 @@ async fn measured() -> (Kept, Arc<AtomicBool>) {
         life: None,
         bell: Bell::new(),
         news: Arc::default(),
+        cadence: Cadence::from(now()),
         counters: Counters::new(WorkerId::new("w1"), MetricsConfig::default()),
         measure: Arc::clone(&measure),
     };
@@ -79,6 +81,22 @@ async fn a_lease_is_renewed_for_as_long_as_it_is_kept() {
     assert!(matches!(kept.standing(), Standing::Held { .. }));
     let renewals = kept.row().await.counter;
     assert!((25..=35).contains(&renewals), "{renewals} writes in 100 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_lease_lasts_longer_wakes_nobody_and_is_seen_by_who_looks() {
+    let kept = kept().await;
+    let mut standing = kept.handle.standing();
+    standing.borrow_and_update();
+    sleep(FAILOVER * 3).await;
+    assert!(kept.handle.is_held(now()), "it was renewed");
+    assert!(!standing.has_changed().unwrap());
+    let thief = WorkerId::new("w2");
+    let row = kept.row().await;
+    assert!(kept.store.request_hand_over(&row, &thief).await.unwrap());
+    sleep(FAILOVER).await;
+    assert!(standing.has_changed().unwrap(), "that is news");
+    assert!(matches!(*standing.borrow(), Standing::Wanted { .. }));
 }
 
 #[tokio::test(start_paused = true)]
