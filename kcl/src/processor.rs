@@ -246,8 +246,9 @@ impl RecordBatch {
             dropped,
             hold: _,
         } = next;
-        let more = Arc::try_unwrap(records).unwrap_or_else(|shared| shared.to_vec());
-        Arc::make_mut(&mut self.records).extend(more.into_iter().skip(from));
+        let mut more = Arc::try_unwrap(records).unwrap_or_else(|shared| shared.to_vec());
+        more.drain(..from.min(more.len()));
+        Arc::make_mut(&mut self.records).append(&mut more);
         self.behind_latest = behind_latest.or(self.behind_latest);
         if !dropped.is_empty() {
             Arc::make_mut(&mut self.dropped).extend(dropped.iter().cloned());

@@ -120,6 +120,36 @@ impl Depth {
     }
 }
 
+/// What waits for the processor of a shard.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting {
+    pub(crate) batches: usize,
+    /// User records in them.
+    pub(crate) records: usize,
+    /// How far the last batch was behind the tip when it was read, where that is known.
+    pub(crate) lag: Option<Duration>,
+}
+
+/// For how long a processor that is free leaves what waits for it to grow, since more comes by itself. Nothing is lost by it far behind
+/// the tip, where it is a tenth of the lag at most, and each call of a processor, with its checkpoint, has more to do. Near the tip
+/// nothing waits.
+pub(crate) fn patience(waiting: Waiting, max_records: usize) -> Duration {
+    let Waiting {
+        batches,
+        records,
+        lag,
+    } = waiting;
+    let one_more = records + records.div_ceil(batches.max(1));
+    match lag.filter(|lag| *lag >= FAR_BEHIND) {
+        Some(lag) if one_more <= max_records => (lag / 10).min(MOST_PATIENCE),
+        _ => Duration::ZERO,
+    }
+}
+
+/// Ours: who is that far behind notices no tenth of it.
+const FAR_BEHIND: Duration = Duration::from_secs(2);
+/// Ours: what a shard gives in that time, 2 MiB, is a batch worth a checkpoint.
+const MOST_PATIENCE: Duration = Duration::from_secs(1);
 /// Ours: two seconds of a shard. More only grows cold.
 const DEEPEST: usize = 4 << 20;
 /// Ours: more than a minute of reads that bring next to nothing.
@@ -225,6 +255,32 @@ mod tests {
                 room,
                 "{batches} {bytes}"
             );
+        }
+    }
+
+    #[test]
+    fn what_waits_far_behind_is_left_to_grow_if_more_fits() {
+        let ms = Duration::from_millis;
+        let cases = [
+            (1, 100, None, 0),
+            (1, 100, Some(0), 0),
+            (1, 100, Some(1_999), 0),
+            (1, 100, Some(2_000), 200),
+            (3, 100, Some(5_000), 500),
+            (1, 100, Some(3_600_000), 1_000),
+            (1, 500, Some(60_000), 1_000),
+            (1, 501, Some(60_000), 0),
+            (3, 750, Some(60_000), 1_000),
+            (3, 751, Some(60_000), 0),
+            (1, 2_000, Some(60_000), 0),
+        ];
+        for (batches, records, lag, expected) in cases {
+            let waiting = Waiting {
+                batches,
+                records,
+                lag: lag.map(ms),
+            };
+            assert_eq!(patience(waiting, 1_000), ms(expected), "{waiting:?}");
         }
     }
 

@@ -4,20 +4,23 @@
 //!  reader ──> room on the shelf? ──> due ──> memory? ──> read ──> shelf ──> next: small batches joined ──> processor
 //!                    └─ not for long: the reader rests ─┘
 //! ```
+//!
+//! Events of a subscription come by themselves: those of a shard that is far behind gather for a moment before they are taken.
 
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::budget::{ReadBudget, Reservation};
 use super::{Batch, Reader};
 use crate::process::pulse::Pulse;
-use crate::shard::prefetch::{Depth, Expectation, while_parsed};
+use crate::shard::prefetch::{Depth, Expectation, Waiting, patience, while_parsed};
 use crate::shard::progress::RetrievalMode;
 
 /// A part of the budget, held until the last clone is dropped: whoever still has records of a batch keeps one.
@@ -45,6 +48,8 @@ struct Shelved {
 pub(crate) struct ReadAhead {
     shelf: Arc<Shelf>,
     max_records: usize,
+    /// Since when batches are left to gather.
+    gathering: Option<Instant>,
     /// Owns the reading task: aborted on drop.
     _reading: JoinSet<()>,
 }
@@ -62,6 +67,8 @@ struct Shelf {
 struct Stock {
     batches: VecDeque<Shelved>,
     bytes: usize,
+    /// The last batch was an event of a subscription, and the reader waits for the next one.
+    grows: bool,
     /// The reader is gone: nothing comes any more.
     closed: bool,
 }
@@ -92,6 +99,7 @@ impl ReadAhead {
         Self {
             shelf,
             max_records,
+            gathering: None,
             _reading: reading,
         }
     }
@@ -100,14 +108,19 @@ impl ReadAhead {
     ///
     /// # Cancel safety
     /// Nothing is lost.
-    #[expect(
-        clippy::needless_pass_by_ref_mut,
-        reason = "one taker at a time: two would share the wake-ups"
-    )]
     pub(crate) async fn next(&mut self) -> Option<HeldBatch> {
         loop {
             let filled = self.shelf.filled.notified();
+            let patience = self.shelf.patience(self.max_records);
+            let gathers_until =
+                patience.map(|patience| *self.gathering.get_or_insert_with(Instant::now) + patience);
+            if let Some(until) = gathers_until.filter(|until| *until > Instant::now()) {
+                // Grown or not, it is looked at again.
+                let _ = timeout_at(until, filled).await;
+                continue;
+            }
             if let Some(batch) = self.shelf.take(self.max_records) {
+                self.gathering = None;
                 return Some(batch.hold());
             }
             if self.shelf.stock().closed {
@@ -124,13 +137,33 @@ impl Shelf {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, held: Shelved) {
+    fn put(&self, held: Shelved, mode: RetrievalMode) {
         {
             let mut stock = self.stock();
             stock.bytes += held.batch.bytes;
+            stock.grows = mode == RetrievalMode::FanOut && held.batch.end.is_none();
             stock.batches.push_back(held);
         }
         self.filled.notify_one();
+    }
+
+    /// The reader has to wait for something else than the next event.
+    fn grows_no_more(&self) {
+        if std::mem::take(&mut self.stock().grows) {
+            self.filled.notify_one();
+        }
+    }
+
+    /// For how long what is there may be left to grow. `None`: it does not.
+    fn patience(&self, max_records: usize) -> Option<Duration> {
+        let stock = self.stock();
+        let last = stock.batches.back().filter(|_| stock.grows && !stock.closed)?;
+        let waiting = Waiting {
+            batches: stock.batches.len(),
+            records: stock.batches.iter().map(|held| held.batch.records.len()).sum(),
+            lag: last.batch.records.behind_latest(),
+        };
+        Some(patience(waiting, max_records))
     }
 
     fn take(&self, max_records: usize) -> Option<Shelved> {
@@ -172,6 +205,7 @@ impl Shelf {
             if has_room {
                 return;
             }
+            self.grows_no_more();
             taken.await;
         }
     }
@@ -218,7 +252,7 @@ async fn read(mut reader: impl Reader, budget: ReadBudget, pulse: Pulse, shelf: 
             continue;
         }
         let ended = batch.end.is_some();
-        shelf.0.put(Shelved { batch, memory });
+        shelf.0.put(Shelved { batch, memory }, reader.mode());
         if ended {
             break;
         }
@@ -246,6 +280,10 @@ async fn read_once(
         expected.on_mode(subscribed);
         let _parked = pulse.park();
         let mut reserving = pin!(budget.reserve(while_parsed(expected.bytes()), 1));
+        if let Some(memory) = reserving.as_mut().now_or_never() {
+            break memory;
+        }
+        shelf.grows_no_more();
         if !subscribed {
             break reserving.await;
         }

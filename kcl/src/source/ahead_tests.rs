@@ -47,7 +47,7 @@ impl Reader for Sizes {
                 let number = SequenceNumber::parse("1").unwrap();
                 let record = ClientRecord::plain(number, None, Bytes::new(), None);
                 Batch {
-                    records: RecordBatch::new(vec![record], None),
+                    records: RecordBatch::new(vec![record], Some(Duration::from_secs(60))),
                     bytes,
                     ..Batch::default()
                 }
@@ -120,9 +120,20 @@ async fn batches_are_joined_up_to_the_most_records() {
     assert_eq!(counts, [4, 4, 2]);
 }
 
-/// A subscription whose every event is as large as the shard's share, and which counts its rests.
+/// A subscription with an event of so many bytes each tenth of a second, which counts its rests.
 struct Pushed {
+    bytes: usize,
+    /// How far behind the tip its events are.
+    lag: Option<Duration>,
     rests: Arc<Mutex<usize>>,
+}
+
+fn pushed(bytes: usize, lag: Duration) -> Pushed {
+    Pushed {
+        bytes,
+        lag: Some(lag),
+        rests: Arc::default(),
+    }
 }
 
 impl Reader for Pushed {
@@ -133,8 +144,8 @@ impl Reader for Pushed {
         let number = SequenceNumber::parse("1").unwrap();
         let record = ClientRecord::plain(number, None, Bytes::new(), None);
         Batch {
-            records: RecordBatch::new(vec![record], None),
-            bytes: MIB,
+            records: RecordBatch::new(vec![record], self.lag),
+            bytes: self.bytes,
             ..Batch::default()
         }
     }
@@ -152,6 +163,8 @@ impl Reader for Pushed {
 async fn a_subscription_rests_while_there_is_no_room_and_not_at_every_batch() {
     let (rests, budget) = (Arc::default(), budget(16 * MIB));
     let reader = Pushed {
+        bytes: MIB,
+        lag: None,
         rests: Arc::clone(&rests),
     };
     let mut ahead = start(reader, budget.clone());
@@ -165,6 +178,47 @@ async fn a_subscription_rests_while_there_is_no_room_and_not_at_every_batch() {
     }
     let rests = *rests.lock().unwrap();
     assert!(rests <= 2, "it goes on while the shelf empties: {rests}");
+}
+
+/// How many events came with each of the first batches, and how long the last of these took to come.
+async fn counts(reader: impl Reader, budget: ReadBudget) -> ([usize; 3], Duration) {
+    let mut ahead = start(reader, budget);
+    let (mut counts, mut took) = ([0; 3], Duration::ZERO);
+    for count in &mut counts {
+        let began = Instant::now();
+        *count = ahead.next().await.unwrap().batch.records.len();
+        took = began.elapsed();
+    }
+    (counts, took)
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_gather_far_behind_and_nowhere_else() {
+    let (far, near) = (Duration::from_secs(60), Duration::from_secs(1));
+    let (many, took) = counts(pushed(1, far), budget(64 * MIB)).await;
+    assert!(many.iter().all(|count| (10..=11).contains(count)), "{many:?}");
+    assert!(took <= Duration::from_millis(1_110), "{took:?}");
+    let (each, _) = counts(pushed(1, near), budget(64 * MIB)).await;
+    assert_eq!(each, [1, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_gather_no_longer_than_there_is_room() {
+    let far = Duration::from_secs(60);
+    let (four, took) = counts(pushed(MIB, far), budget(64 * MIB)).await;
+    assert_eq!(four, [4, 4, 4], "a shard's share");
+    assert!(took < Duration::from_millis(500), "{took:?}");
+    // An event counts twice while it is taken in: with one on the shelf there is no memory for the next one.
+    let (one, took) = counts(pushed(2 * MIB, far), budget(4 * MIB)).await;
+    assert_eq!(one, [1, 1, 1]);
+    assert!(took < Duration::from_millis(200), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_do_not_gather() {
+    let (reader, _) = sizes([1, 1, 1]);
+    let (each, _) = counts(reader, budget(64 * MIB)).await;
+    assert_eq!(each, [1, 1, 1]);
 }
 
 #[tokio::test(start_paused = true)]
