@@ -283,9 +283,10 @@ async fn story(scale: Scale) {
         fleet.kill().await;
     }
     let covered = fleet.settle(&format!("{churn} die"), since, before).await;
-    // Those who died had their last heartbeat at most a period before; then others look, and begin to read.
+    // Those who died had their last heartbeat at most a period before; then others look, the less often the larger the table is, and
+    // begin to read.
     let bound = match index {
-        true => FAILOVER + Duration::from_secs(3),
+        true => FAILOVER + Duration::from_secs(2) + Duration::from_micros(200) * shards,
         // A large table is read each ten seconds only.
         false => FAILOVER * 3,
     };
