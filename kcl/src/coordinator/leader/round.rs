@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -97,10 +96,9 @@ impl<S: Send + Sync + 'static, F: Send + Sync + 'static> Leader<S, F> {
             info!(worker_id = %worker, "worker is dead, its report is removed");
             self.retire(&worker, written_at).await;
         }
-        for stale in stats {
-            let old = stale.updated_at_s.saturating_add(STALE.as_secs()) < wall;
-            if old && self.rounds.stands_still(&stale.worker, now()) {
-                self.retire(&stale.worker, stale.updated_at_s).await;
+        for report in reports {
+            if self.rounds.is_abandoned(&report, now(), wall) {
+                self.retire(&report.worker, report.updated_at).await;
             }
         }
         Ok(u32::try_from(listing.leases.len()).unwrap_or(u32::MAX))
@@ -197,5 +195,3 @@ pub(super) fn round_settings<S, F>(shop: &Workshop<S, F>) -> RoundSettings {
 
 /// Ours: enough to assign hundreds of leases in a second, and no storm on the table.
 const WRITES_AT_ONCE: usize = 16;
-/// Source: KCL, `staleWorkerMetricsEntryCleanupDuration`.
-const STALE: Duration = Duration::from_secs(24 * 3600);

@@ -165,11 +165,12 @@ impl Rounds {
         }
     }
 
-    /// Whether this leader has seen a worker's report unchanged for longer than reports count: what the report itself says
-    /// of its age may be wrong by days.
+    /// Whether nobody writes this report any more: it is a day old, and this leader has seen it unchanged for longer than reports
+    /// count. What the report itself says of its age may be wrong by days.
     #[must_use]
-    pub fn stands_still(&self, worker: &WorkerId, now: Instant) -> bool {
-        self.liveness.stands_still(worker, self.how.trust(), now)
+    pub fn is_abandoned(&self, report: &WorkerReport, now: Instant, wall: u64) -> bool {
+        let is_old = report.updated_at.saturating_add(ABANDONED.as_secs()) < wall;
+        is_old && self.liveness.stands_still(&report.worker, self.how.trust(), now)
     }
 
     /// When the next lease will have stood still for the failover time, if nothing is seen of it until then.
@@ -278,6 +279,9 @@ impl Rounds {
         }
     }
 }
+
+/// Source: KCL, `staleWorkerMetricsEntryCleanupDuration`.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 #[cfg(test)]
 mod tests;

@@ -375,3 +375,35 @@ fn the_report_of_a_dead_worker_is_to_be_removed_once() {
     }
     assert_eq!(told, [(id("b"), WALL)]);
 }
+
+#[test]
+fn a_report_is_abandoned_when_it_is_a_day_old_and_stands_still_here_too() {
+    const DAY: u64 = 24 * 3600;
+    let report = |updated_at| WorkerReport {
+        worker: id("a"),
+        updated_at,
+        gauges: Vec::new(),
+    };
+    let nothing = Listing {
+        leases: Vec::new(),
+        skipped: Vec::new(),
+    };
+    for (age, watched, expected) in [
+        (DAY + 1, 0, false),
+        (DAY + 1, 60, false),
+        (DAY + 1, 61, true),
+        (DAY, 61, false),
+        (0, 61, false),
+    ] {
+        let (mut leader, start) = (rounds(by_count()), origin());
+        let (said, now) = (report(WALL - age), start + S * watched);
+        for at in [start, now] {
+            let _ = leader.round(&nothing, std::slice::from_ref(&said), at, WALL, 1);
+        }
+        assert_eq!(
+            leader.is_abandoned(&said, now, WALL),
+            expected,
+            "{age} s old, watched for {watched} s"
+        );
+    }
+}
